@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"syncer/internal/contact"
+	"syncer/internal/state"
+)
+
+// job is one person at one target, with everything that decides what is to be done.
+type job struct {
+	key    state.LinkKey
+	link   state.Link
+	person state.Person
+	parts  []contact.Part
+
+	// desired is what the records want; wanted is false when none of them writes to this target.
+	desired  contact.Desired
+	wanted   bool
+	optedOut bool
+	// shared says that the number is shared with records of other names and is not this person's.
+	shared []contact.Key
+
+	// observed is the linked contact; nil while there is none. unread says that the mirror does not hold it
+	// whole, so that it must be read before it can be compared.
+	observed *contact.Observed
+	unread   bool
+
+	change  contact.Change
+	adopted bool // the contact was found, not made
+	calls   int
+}
+
+// load collects what is known of a person at a target and folds it. ok is false when there is nothing to do.
+func (e *Engine) load(k state.LinkKey) (j *job, ok bool, err error) {
+	type input struct {
+		key     contact.Key
+		rec     state.Record
+		payload []byte
+	}
+	var inputs []input
+	j = &job{key: k}
+	err = e.store.View(func(tx state.Tx) error {
+		if j.link, ok = state.Links.Get(tx, k); !ok {
+			return nil
+		}
+		if j.person, ok = state.Persons.Get(tx, k.Person); !ok {
+			return nil
+		}
+		for _, key := range j.person.Records {
+			if rec, known := state.Records.Get(tx, key); known {
+				inputs = append(inputs, input{key, rec, state.Payload(tx, key)})
+			}
+		}
+		return nil
+	})
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	for _, in := range inputs {
+		contacts := e.mapRecord(in.key, &in.rec, in.payload)
+		for _, p := range in.rec.Parts {
+			if p.Person == k.Person {
+				if c, found := e.contribution(in.key.Source, p, contacts); found {
+					j.parts = append(j.parts, contact.Part{Key: in.key, Version: in.rec.Version, Contact: c})
+				}
+			}
+		}
+	}
+	j.desired, j.wanted = contact.Fold(k.Target, j.parts)
+	return j, true, e.store.View(func(tx state.Tx) error {
+		j.look(tx)
+		return nil
+	})
+}
+
+// contribution is what one part of a record contributes now: its contact, or the leave of a contact that its
+// mapping no longer gives.
+func (e *Engine) contribution(sourceName string, p state.RecordPart, contacts []contact.Contact) (contact.Contact, bool) {
+	same := func(c contact.Contact) bool { return c.Mapping == p.Mapping && c.Part == p.Part }
+	if i := slices.IndexFunc(contacts, same); i >= 0 {
+		return contacts[i], true
+	}
+	leaves := e.plan.Leave(sourceName)
+	if i := slices.IndexFunc(leaves, func(c contact.Contact) bool { return c.Mapping == p.Mapping }); i >= 0 {
+		c := leaves[i]
+		c.Part = p.Part
+		return c, true
+	}
+	return contact.Contact{}, false // the mapping itself is gone; what it wrote is left alone
+}
+
+// look reads what others know: consent, who shares the number, what the target shows.
+func (j *job) look(tx state.Tx) {
+	for _, id := range j.desired.Numbers {
+		c, _ := state.Consents.Get(tx, id)
+		j.optedOut = j.optedOut || c.OptedOut()
+	}
+	if j.link.Orphan {
+		j.desired, j.wanted = orphaned(&j.link), true
+	}
+	j.share(tx)
+	if j.link.Contact != "" {
+		m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact})
+		if j.unread = !ok || m.Slim(); !j.unread {
+			j.observed = &m.Observed
+		}
+	}
+}
+
+// orphaned is what a contact without a person should look like: without the labels that syncer gave.
+func orphaned(l *state.Link) contact.Desired {
+	d := contact.Desired{Leaving: true, Leave: contact.LeaveUnlabel}
+	d.Labels = map[string]bool{}
+	for _, name := range l.Base.Labels {
+		d.Labels[name] = false
+	}
+	return d
+}
+
+// share finds out whether the person's number is theirs. A number that one source gives for people of
+// different names belongs to whoever was linked by it before, or to whom the mapping's shared_phone says.
+func (j *job) share(tx state.Tx) {
+	id, ok := j.desired.Identity()
+	if !ok || j.link.Contact != "" {
+		return
+	}
+	list, _ := state.Claims.Get(tx, id)
+	if len(list) < 2 {
+		return
+	}
+	slices.SortStableFunc(list, func(a, b state.Claim) int { return cmp.Or(cmp.Compare(a.Since, b.Since), a.Key.Compare(b.Key)) })
+	var others []contact.Key
+	owner := state.PersonID(0)
+	for _, c := range list {
+		if c.Person == j.key.Person {
+			continue
+		}
+		others = append(others, c.Key)
+		if l, ok := state.Links.Get(tx, state.LinkKey{Target: j.key.Target, Person: c.Person}); ok && l.Contact != "" {
+			owner = c.Person
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	if owner == 0 {
+		switch j.desired.Policy.SharedPhone {
+		case contact.UseFirst:
+			owner = list[0].Person
+		case contact.UseNewest:
+			owner = list[len(list)-1].Person
+		}
+	}
+	if owner != j.key.Person {
+		j.shared = others
+	}
+}
+
+// match is the outcome of looking for a person's contact in the mirror.
+type match struct {
+	found *state.Mirrored
+	// from is the person without live records from whom the contact is taken over; 0 usually.
+	from state.PersonID
+	// taken names the contact of somebody else that bears the number.
+	taken string
+	also  []string
+}
+
+// find looks for the contact of a person who has none yet.
+func (j *job) find(tx state.Tx, rules *contact.Rules) match {
+	var m match
+	id, ok := j.desired.Identity()
+	if !ok {
+		return m
+	}
+	bearers := state.Bearers(tx, j.key.Target, id)
+	slices.SortStableFunc(bearers, func(a, b state.Mirrored) int { return preference(&a.Observed, &b.Observed) })
+	for i := range bearers {
+		b := &bearers[i]
+		switch {
+		case b.Person != 0 && b.Person != j.key.Person && alive(tx, b.Person):
+			if m.taken == "" {
+				m.taken = b.ID
+			}
+		case m.found == nil:
+			m.found = b
+			if b.Person != j.key.Person {
+				m.from = b.Person
+			}
+		default:
+			m.also = append(m.also, b.ID)
+		}
+	}
+	return m
+}
+
+// preference orders several contacts of one person: the active one first, then who was seen last, then who
+// has a whatsapp address, then the oldest.
+func preference(a, b *contact.Observed) int {
+	inactive := func(o *contact.Observed) bool { return o.Status != contact.Active }
+	whatsapp := func(o *contact.Observed) bool {
+		return !slices.ContainsFunc(o.URNs, func(u contact.URN) bool { return u.Scheme() == contact.SchemeWhatsApp })
+	}
+	return cmp.Or(
+		compareBool(inactive(a), inactive(b)),
+		b.LastSeen.Compare(a.LastSeen),
+		compareBool(whatsapp(a), whatsapp(b)),
+		a.Created.Compare(b.Created),
+		cmp.Compare(a.ID, b.ID))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// alive reports whether any record still stands for a person.
+func alive(tx state.Tx, p state.PersonID) bool {
+	who, ok := state.Persons.Get(tx, p)
+	if !ok {
+		return false
+	}
+	for _, k := range who.Records {
+		rec, ok := state.Records.Get(tx, k)
+		if ok && !rec.Deleted && slices.ContainsFunc(rec.Parts, func(part state.RecordPart) bool {
+			return part.Person == p && part.Identity != ""
+		}) {
+			return true
+		}
+	}
+	return false
+}

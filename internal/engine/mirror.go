@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"syncer/internal/budget"
+	"syncer/internal/contact"
+	"syncer/internal/state"
+)
+
+// overlap is how far behind its own clock a target may still show changes: commits become visible late, and
+// lists are read from replicas.
+const overlap = 5 * time.Minute
+
+// tieSize is how many contacts with one moment of change make a tie that is not read again.
+const tieSize = 200
+
+// Mirror keeps what syncer knows of a target's contacts up to date, by reading only what changed.
+type Mirror struct {
+	e *Engine
+	c *Conductor
+
+	mu      sync.Mutex
+	running *reading
+}
+
+// reading is a refresh under way that others may wait for.
+type reading struct {
+	done chan struct{}
+	err  error
+}
+
+func newMirror(e *Engine, c *Conductor) *Mirror { return &Mirror{e: e, c: c} }
+
+// Mark tells how far the mirror has read.
+func (m *Mirror) Mark() (mark state.MirrorMark, err error) {
+	err = m.e.store.View(func(tx state.Tx) error {
+		mark = state.ReadMirrorMark(tx, m.c.name)
+		return nil
+	})
+	return mark, err
+}
+
+// Fresh makes sure that the mirror is no older than age.
+func (m *Mirror) Fresh(ctx context.Context, age time.Duration, lane state.Lane) error {
+	mark, err := m.Mark()
+	if err != nil {
+		return err
+	}
+	if mark.Refreshed != 0 && m.e.now().Sub(contact.FromMicros(mark.Refreshed)) <= age {
+		return nil
+	}
+	return m.Refresh(ctx, lane)
+}
+
+// Refresh reads what changed at the target since the last time. Callers at the same time share one reading.
+func (m *Mirror) Refresh(ctx context.Context, lane state.Lane) error {
+	m.mu.Lock()
+	r := m.running
+	if r == nil {
+		r = &reading{done: make(chan struct{})}
+		m.running = r
+		m.mu.Unlock()
+		r.err = m.refresh(budget.WithLane(ctx, lane))
+		m.mu.Lock()
+		m.running = nil
+		close(r.done)
+		m.mu.Unlock()
+		return r.err
+	}
+	m.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Audit reads everything again, from the start.
+func (m *Mirror) Audit(ctx context.Context) error {
+	if err := m.e.store.Update(ctx, func(tx state.Tx) error {
+		mark := state.ReadMirrorMark(tx, m.c.name)
+		state.WriteMirrorMark(tx, m.c.name, state.MirrorMark{Fields: mark.Fields, Refreshed: 0})
+		return nil
+	}); err != nil {
+		return err
+	}
+	return m.Refresh(ctx, state.LaneBulk)
+}
+
+// The phases of a reading: changes, then what came late beside a tie, then deletions.
+const (
+	phaseLive = "live"
+	phaseLate = "late"
+	phaseGone = "gone"
+)
+
+func (m *Mirror) refresh(ctx context.Context) error {
+	mark, err := m.Mark()
+	if err != nil {
+		return err
+	}
+	if mark.Phase == "" {
+		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same, mark.Rows = phaseLive, contact.Micros(m.e.now()), 0, 0, 0, 0
+	}
+	for mark.Phase != "" {
+		asked := contact.Micros(m.e.now())
+		page, err := m.c.target.List(ctx, m.query(&mark), mark.Cursor)
+		if err != nil {
+			return err
+		}
+		next := m.advance(mark, &page)
+		if err := m.e.store.Update(ctx, func(tx state.Tx) error {
+			for i := range page.Contacts {
+				m.seen(tx, page.Contacts[i], asked)
+			}
+			for _, g := range page.Gone {
+				m.gone(tx, g.ID)
+			}
+			state.WriteMirrorMark(tx, m.c.name, next)
+			return nil
+		}); err != nil {
+			return err
+		}
+		mark = next
+	}
+	m.c.Wake()
+	return nil
+}
+
+// query is what the current phase asks for.
+func (m *Mirror) query(mark *state.MirrorMark) contact.Query {
+	switch mark.Phase {
+	case phaseGone:
+		return contact.Query{Gone: true, After: contact.FromMicros(mark.GoneSafe)}
+	case phaseLate:
+		return contact.Query{After: contact.FromMicros(mark.Safe), Before: contact.FromMicros(mark.Tie - 1)}
+	}
+	if mark.Tie != 0 {
+		return contact.Query{After: contact.FromMicros(mark.Tie + 1)}
+	}
+	return contact.Query{After: contact.FromMicros(mark.Safe)}
+}
+
+// advance is the mark after a page.
+func (m *Mirror) advance(mark state.MirrorMark, page *contact.Listing) state.MirrorMark {
+	if mark.Clock == 0 {
+		mark.Clock = contact.Micros(page.Now)
+	}
+	if mark.Phase == phaseLive {
+		for i := range page.Contacts {
+			at := contact.Micros(page.Contacts[i].Modified)
+			switch {
+			case at > mark.Newest:
+				mark.Newest, mark.Same = at, 1
+			case at == mark.Newest:
+				mark.Same++
+			}
+		}
+	}
+	mark.Rows += len(page.Contacts)
+	if mark.Cursor = page.Next; mark.Cursor != "" {
+		return mark
+	}
+	safe := mark.Clock - overlap.Microseconds()
+	if mark.Clock == 0 {
+		safe = mark.Newest - overlap.Microseconds()
+	}
+	switch mark.Phase {
+	case phaseLive:
+		old := mark.Tie
+		switch {
+		case mark.Same >= tieSize && mark.Newest > safe:
+			mark.Tie = mark.Newest
+		case old != 0 && old <= safe:
+			mark.Phase = phaseLate // nothing more will appear beside the tie: read around it a last time
+			return mark
+		}
+		if mark.Tie == 0 {
+			mark.Safe = max(mark.Safe, safe)
+		}
+		mark.Phase = phaseGone
+	case phaseLate:
+		mark.Safe, mark.Tie, mark.Phase = max(mark.Safe, safe), 0, phaseGone
+	case phaseGone:
+		if mark.Clock != 0 {
+			mark.GoneSafe = max(mark.GoneSafe, safe)
+		}
+		mark.Refreshed, mark.Phase = mark.Began, ""
+	}
+	return mark
+}
+
+// seen writes one contact of a listing that was asked for at a moment. A contact of a person that changed in
+// more than its moments is compared again: somebody edited it, or something was lost.
+func (m *Mirror) seen(tx state.Tx, o contact.Observed, asked int64) {
+	before, known := state.Mirror.Get(tx, state.At{Place: m.c.name, ID: o.ID})
+	if known && (before.Wrote >= asked || o.Modified.Before(before.Modified)) {
+		return // what we know is newer than this page
+	}
+	state.Reflect(tx, m.c.name, o)
+	person := state.PersonAt(tx, m.c.name, o.ID)
+	if person == 0 || !known || before.Slim() || state.SameContent(&before.Observed, &o) {
+		return
+	}
+	m.due(tx, person)
+}
+
+// gone notes a contact that was deleted at the target.
+func (m *Mirror) gone(tx state.Tx, id string) {
+	person := state.PersonAt(tx, m.c.name, id)
+	if person == 0 {
+		state.Unreflect(tx, m.c.name, id)
+		return
+	}
+	k := state.LinkKey{Target: m.c.name, Person: person}
+	l, ok := state.Links.Get(tx, k)
+	if !ok || l.Contact != id {
+		return
+	}
+	m.c.lost(tx, k, &l)
+	state.Links.Put(tx, k, l)
+	m.due(tx, person)
+}
+
+func (m *Mirror) due(tx state.Tx, p state.PersonID) {
+	k := state.LinkKey{Target: m.c.name, Person: p}
+	l, ok := state.Links.Get(tx, k)
+	if !ok || l.Due != 0 || l.Hold != "" {
+		return
+	}
+	if l.First == 0 {
+		l.First = contact.Micros(m.e.now())
+	}
+	state.Schedule(tx, k, &l, state.LaneBulk, m.e.now())
+	state.Links.Put(tx, k, l)
+}

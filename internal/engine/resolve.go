@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"syncer/internal/contact"
+	"syncer/internal/state"
+)
+
+// resolveBatch is how many records are mapped and joined in one transaction.
+const resolveBatch = 256
+
+// resolve maps what is due and finds out whose it is, until ctx ends.
+func (e *Engine) resolve(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-e.wake:
+		}
+		for ctx.Err() == nil {
+			next, more, err := e.ResolveOnce(ctx)
+			if err != nil {
+				e.log.Error("mapping due records failed", "error", err)
+				next, more = e.now().Add(5*time.Second), false
+			}
+			if !more {
+				timer.Reset(wait(e.now(), next, time.Minute))
+				break
+			}
+		}
+	}
+}
+
+// wait is how long until next, at least a moment and at most limit.
+func wait(now, next time.Time, limit time.Duration) time.Duration {
+	if next.IsZero() {
+		return limit
+	}
+	return min(max(next.Sub(now), time.Millisecond), limit)
+}
+
+// due is a record taken from the queue.
+type dueRecord struct {
+	key      contact.Key
+	rec      state.Record
+	payload  []byte
+	contacts []contact.Contact
+}
+
+// ResolveOnce maps one batch of due records. It returns whether there was any, and otherwise when the next
+// will be due.
+func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, err error) {
+	var batch []dueRecord
+	err = e.store.View(func(tx state.Tx) error {
+		var keys []contact.Key
+		keys, next = state.DueRecords(tx, e.now(), resolveBatch)
+		for _, k := range keys {
+			if rec, ok := state.Records.Get(tx, k); ok {
+				batch = append(batch, dueRecord{key: k, rec: rec, payload: state.Payload(tx, k)})
+			}
+		}
+		return nil
+	})
+	if err != nil || len(batch) == 0 {
+		return next, false, err
+	}
+	fetched, err := e.fetchThin(ctx, batch)
+	if err != nil {
+		return next, false, err
+	}
+	batch = slices.DeleteFunc(batch, func(d dueRecord) bool { return d.rec.Thin })
+	e.mapAll(batch)
+	if len(batch) > 0 {
+		if err := e.store.Update(ctx, func(tx state.Tx) error {
+			for i := range batch {
+				e.settleRecord(tx, &batch[i])
+			}
+			return nil
+		}); err != nil {
+			return next, false, err
+		}
+		for _, c := range e.targets {
+			c.Wake()
+		}
+	}
+	return next, len(batch) > 0 || fetched, nil
+}
+
+func (e *Engine) mapAll(batch []dueRecord) {
+	for i := range batch {
+		d := &batch[i]
+		d.contacts = e.mapRecord(d.key, &d.rec, d.payload)
+	}
+}
+
+// Mapped is a record mapped ahead of the transaction that accepts it.
+type Mapped struct {
+	Payload  []byte
+	Contacts []contact.Contact
+}
+
+// MapAhead maps a payload before it is accepted, so that the transaction need not.
+func (e *Engine) MapAhead(k contact.Key, payload []byte) Mapped {
+	return Mapped{payload, e.mapRecord(k, &state.Record{}, payload)}
+}
+
+// Resolve joins accepted records to their persons inside the transaction that accepted them, for those who
+// want the outcome in the same commit: a reconciliation's page. Records whose newest payload is not the one
+// that was mapped ahead are left to the engine.
+func (e *Engine) Resolve(tx state.Tx, k contact.Key, ahead Mapped) {
+	rec, ok := state.Records.Get(tx, k)
+	if !ok || rec.Due == 0 || rec.Thin || rec.Erase {
+		return
+	}
+	d := dueRecord{key: k, rec: rec, contacts: ahead.Contacts}
+	if rec.Deleted {
+		d.contacts = e.mapRecord(k, &rec, nil)
+	} else if !bytes.Equal(state.Payload(tx, k), ahead.Payload) {
+		return
+	}
+	e.settleRecord(tx, &d)
+}
+
+// fetchThin reads the records whose events carried no payload, in batches, and accepts what it finds. It
+// reports whether any record changed because of it.
+func (e *Engine) fetchThin(ctx context.Context, batch []dueRecord) (bool, error) {
+	ids := map[string][]string{}
+	for _, d := range batch {
+		if d.rec.Thin {
+			ids[d.key.Source] = append(ids[d.key.Source], d.key.ID)
+		}
+	}
+	progress := false
+	for name, list := range ids {
+		src, ok := e.opts.Sources[name]
+		if !ok || !src.Can().Get {
+			if err := e.postpone(ctx, name, list, time.Hour); err != nil {
+				return progress, err
+			}
+			continue
+		}
+		for chunk := range slices.Chunk(list, max(1, src.Can().Batch)) {
+			began := e.now()
+			found, err := src.Get(ctx, chunk)
+			if err != nil {
+				failure := contact.AsError(err)
+				e.log.Warn("reading records from the source failed", "source", name, "records", len(chunk), "kind", failure.Kind, "error", failure)
+				if err := e.postpone(ctx, name, chunk, retryIn(failure, 1, began)); err != nil {
+					return progress, err
+				}
+				continue
+			}
+			if err := e.acceptFetched(ctx, name, chunk, found.Events, found.Missing, began); err != nil {
+				return progress, err
+			}
+			progress = true
+		}
+	}
+	return progress, nil
+}
+
+// acceptFetched stores what was read. What the source did not return is no longer thin if an older payload
+// stands, and otherwise waits: it may not be visible yet.
+func (e *Engine) acceptFetched(ctx context.Context, name string, asked []string, events []contact.Event, missing []string, began time.Time) error {
+	for _, id := range missing {
+		events = append(events, contact.Event{Kind: contact.Delete, Key: contact.Key{Source: name, ID: id}, Read: contact.Micros(began)})
+	}
+	arrivals := state.Prepare(began, events)
+	return e.store.Update(ctx, func(tx state.Tx) error {
+		for i := range arrivals {
+			k := arrivals[i].Key
+			rec, _ := state.Records.Get(tx, k)
+			how := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
+			state.AcceptOne(tx, &arrivals[i], how)
+		}
+		for _, id := range asked {
+			k := contact.Key{Source: name, ID: id}
+			rec, ok := state.Records.Get(tx, k)
+			if !ok || !rec.Thin {
+				continue
+			}
+			if rec.Fails++; state.Payload(tx, k) != nil || rec.Fails > 5 {
+				rec.Thin = false // what stands is the best there is
+			} else {
+				state.Requeue(tx, k, &rec, rec.Lane, began.Add(time.Duration(rec.Fails*rec.Fails)*15*time.Second))
+			}
+			state.Records.Put(tx, k, rec)
+		}
+		return nil
+	})
+}
+
+// postpone puts thin records off.
+func (e *Engine) postpone(ctx context.Context, name string, ids []string, by time.Duration) error {
+	return e.store.Update(ctx, func(tx state.Tx) error {
+		for _, id := range ids {
+			k := contact.Key{Source: name, ID: id}
+			if rec, ok := state.Records.Get(tx, k); ok && rec.Due != 0 {
+				rec.Fails++
+				state.Requeue(tx, k, &rec, rec.Lane, e.now().Add(by))
+				state.Records.Put(tx, k, rec)
+			}
+		}
+		return nil
+	})
+}
+
+// settleRecord joins a mapped record to its persons and makes them due. A record that changed since it was
+// read stays due as it is.
+func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
+	rec, ok := state.Records.Get(tx, d.key)
+	if !ok || rec.Due == 0 || rec.Seq != d.rec.Seq {
+		return
+	}
+	j := joiner{tx: tx, now: contact.Micros(e.now()), key: d.key, rec: &rec}
+	if rec.Into != nil && !j.follow(e) {
+		return // the winner is not known yet; the record stays due
+	}
+	people := j.place(d.contacts)
+	e.consent(tx, d, &rec)
+	travel := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
+	first, events := rec.First, rec.Events
+	rec.Mapped = e.MappedUnder(d.key.Source)
+	state.Dequeue(tx, d.key, &rec)
+	state.Records.Put(tx, d.key, rec)
+	for _, p := range people {
+		e.makeDue(tx, p, d, travel, first, events)
+	}
+}
+
+// consent writes what the record says about the person's will into the ledger of its identities.
+func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) {
+	for i := range d.contacts {
+		c := &d.contacts[i]
+		if c.OptOut == contact.Unsaid || c.Leaving || c.Fatal() {
+			continue
+		}
+		at := max(rec.Version.Event, rec.Version.Arrival)
+		for _, p := range rec.Parts {
+			if p.Mapping == c.Mapping && p.Part == c.Part && p.Identity != "" {
+				state.SetConsent(tx, p.Identity, d.key.Source, c.OptOut == contact.Yes, at)
+			}
+		}
+	}
+}
+
+// makeDue makes a person due at every target that its records write to, or holds it back under a run.
+func (e *Engine) makeDue(tx state.Tx, p state.PersonID, d *dueRecord, how state.Travel, first int64, events int) {
+	person, ok := state.Persons.Get(tx, p)
+	if !ok {
+		return
+	}
+	person.Seq++
+	person.Erase = person.Erase || d.rec.Erase
+	for name := range e.targets {
+		k := state.LinkKey{Target: name, Person: p}
+		l, linked := state.Links.Get(tx, k)
+		if !linked && !slices.ContainsFunc(d.contacts, func(c contact.Contact) bool { return slices.Contains(c.Targets, name) }) {
+			continue
+		}
+		if !slices.Contains(person.Targets, name) {
+			person.Targets = append(person.Targets, name)
+		}
+		e.push(tx, k, &l, how, first)
+		state.Links.Put(tx, k, l)
+	}
+	state.Persons.Put(tx, p, person)
+	if person.Erase && len(person.Targets) == 0 {
+		state.ErasePerson(tx, p, e.now())
+		return
+	}
+	key := d.key
+	note := state.Entry{At: contact.Micros(e.now()), What: "received", Record: &key, Run: how.Hold}
+	switch {
+	case d.rec.Erase:
+		note.Text = "asked to be erased"
+	case d.rec.Deleted:
+		note.Text = "deleted at the source"
+	case events > 1:
+		note.Text = plural(events, "event", "events") + " since the last delivery"
+	}
+	state.Note(tx, p, note)
+}
+
+// push makes a link due or holds it back. Work that already travels freely is not held, and a hold that a
+// live event touches is lifted for that person alone.
+func (e *Engine) push(tx state.Tx, k state.LinkKey, l *state.Link, how state.Travel, first int64) {
+	if l.First == 0 {
+		l.First = first
+	}
+	l.Fails, l.Refused, l.Waiting = 0, 0, nil
+	state.Dead.Delete(tx, k)
+	switch {
+	case how.Hold != "" && l.Due == 0 && l.Hold == "":
+		state.KeepBack(tx, k, l, how.Hold, state.Held{})
+	case how.Hold != "":
+	default:
+		lane := how.Lane
+		if l.Due != 0 {
+			lane = min(lane, l.Lane)
+		}
+		state.Schedule(tx, k, l, lane, contact.FromMicros(l.First))
+	}
+}

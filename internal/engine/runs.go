@@ -1,0 +1,440 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"syncer/internal/budget"
+	"syncer/internal/contact"
+	"syncer/internal/state"
+)
+
+// Planned is one person of a plan.
+type Planned struct {
+	state.LinkKey
+	state.Held
+}
+
+// PlanRun compares everybody whom a run holds back with what their targets show, stores what would be done,
+// and lets go of those for whom there is nothing to do. It writes to no target. step is told how far it is.
+func (e *Engine) PlanRun(ctx context.Context, run string, step func(done int)) (map[string]state.PlanSums, error) {
+	sums := map[string]state.PlanSums{}
+	for name, c := range e.targets {
+		if err := c.waitReady(ctx); err != nil {
+			return nil, err
+		}
+		if err := c.mirror.forPlan(ctx, run); err != nil {
+			return nil, err
+		}
+		s, err := c.planHeld(ctx, run, step)
+		if err != nil {
+			return nil, err
+		}
+		if s.People > 0 || s.Linked > 0 {
+			sums[name] = s
+		}
+	}
+	return sums, nil
+}
+
+// waitReady prepares the target if it is not, without waiting for one that is down: a plan against an unknown
+// state of the target would be wrong.
+func (c *Conductor) waitReady(ctx context.Context) error {
+	c.mu.Lock()
+	ready := c.ready
+	c.mu.Unlock()
+	if p := c.paused.Load(); p != nil {
+		return &contact.Error{Kind: contact.Unavailable, Op: c.name, Message: "the target is paused: " + p.Why}
+	}
+	if ready {
+		return nil
+	}
+	if err := c.checkPlace(ctx); err != nil {
+		return err
+	}
+	return c.target.Learn(ctx)
+}
+
+// forPlan brings the mirror up to date. When many of the run's people have no link yet, and a mirror that was
+// read before they were known holds only outlines of their contacts, reading everything once is cheaper than
+// reading each.
+func (m *Mirror) forPlan(ctx context.Context, run string) error {
+	if !m.c.target.Rules().Can.Changes {
+		return nil
+	}
+	if err := m.Refresh(ctx, state.LaneBulk); err != nil {
+		return err
+	}
+	outlines, total := 0, 0
+	if err := m.e.store.View(func(tx state.Tx) error {
+		outlines, total = 0, state.Count(tx, state.Mirror.Name)
+		for k := range state.Holds.All(tx, state.Prefix(run, m.c.name), nil) {
+			l, ok := state.Links.Get(tx, k.LinkKey)
+			if !ok || l.Contact != "" {
+				continue
+			}
+			for _, id := range identitiesOf(tx, k.Person) {
+				for _, b := range state.Bearers(tx, m.c.name, id) {
+					if b.Slim() {
+						outlines++
+					}
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if outlines > max(20, total/250) {
+		return m.Audit(ctx)
+	}
+	return nil
+}
+
+func identitiesOf(tx state.Tx, p state.PersonID) (ids []contact.Identity) {
+	who, _ := state.Persons.Get(tx, p)
+	for _, k := range who.Records {
+		rec, _ := state.Records.Get(tx, k)
+		for _, part := range rec.Parts {
+			if part.Person == p && part.Identity != "" && !slices.Contains(ids, part.Identity) {
+				ids = append(ids, part.Identity)
+			}
+		}
+	}
+	return ids
+}
+
+// planBatch is how many people are planned between two commits.
+const planBatch = 200
+
+func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (state.PlanSums, error) {
+	ctx = budget.WithLane(ctx, state.LaneBulk)
+	var sums state.PlanSums
+	sums.Linked = c.linkedPeople()
+	labels := map[string]int{}
+	var after *state.HoldKey
+	done := 0
+	for {
+		var keys []state.HoldKey
+		if err := c.e.store.View(func(tx state.Tx) error {
+			keys = keys[:0]
+			for k := range state.Holds.All(tx, state.Prefix(run, c.name), after) {
+				if keys = append(keys, k); len(keys) == planBatch {
+					break
+				}
+			}
+			return nil
+		}); err != nil {
+			return sums, err
+		}
+		if len(keys) == 0 {
+			break
+		}
+		after = &keys[len(keys)-1]
+		if err := c.planSome(ctx, keys, &sums, labels); err != nil {
+			return sums, err
+		}
+		if done += len(keys); step != nil {
+			step(done)
+		}
+	}
+	size := max(c.target.Rules().Can.BulkLabels, 1)
+	for _, n := range labels {
+		sums.Other += (n + size - 1) / size
+	}
+	return sums, nil
+}
+
+func (c *Conductor) planSome(ctx context.Context, keys []state.HoldKey, sums *state.PlanSums, labels map[string]int) error {
+	var works []*work
+	var failures []*contact.Error
+	for _, k := range keys {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w, failure, err := c.planOne(ctx, k.LinkKey)
+		if err != nil {
+			return err
+		}
+		works, failures = append(works, w), append(failures, failure)
+	}
+	now := c.e.now()
+	for _, w := range works {
+		if w != nil && !w.j.change.Empty() {
+			c.sum(sums, w, labels)
+		}
+	}
+	return c.e.store.Update(ctx, func(tx state.Tx) error {
+		for i, w := range works {
+			if w == nil {
+				state.Holds.Delete(tx, keys[i])
+				continue
+			}
+			l, ok := state.Links.Get(tx, w.j.key)
+			if !ok || l.Hold != keys[i].Run {
+				continue // it travels freely by now
+			}
+			if w.j.change.Empty() {
+				outcome := "unchanged"
+				if failures[i] != nil {
+					outcome = "waiting"
+					if len(w.j.desired.Blockers) > 0 {
+						outcome = "dead"
+					}
+				}
+				w.record(tx, &l, outcome, failures[i], now)
+				state.Finish(tx, w.j.key, &l, w.j.person.Seq, now)
+				state.Links.Put(tx, w.j.key, l)
+				continue
+			}
+			h := state.Held{Seq: w.j.person.Seq, Change: w.j.change, Contact: l.Contact, Keys: w.j.person.Records}
+			if w.j.observed != nil {
+				h.Modified = contact.Micros(w.j.observed.Modified)
+			}
+			state.Holds.Put(tx, keys[i], h)
+		}
+		return nil
+	})
+}
+
+// planOne is the first half of a delivery: everything up to the change, nothing of the writing. The failure
+// says why somebody gets nothing; an error stops the plan.
+func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *contact.Error, error) {
+	j, ok, err := c.e.load(k)
+	if err != nil || !ok {
+		return nil, nil, err
+	}
+	w := &work{c: c, j: j, lane: state.LaneBulk, began: c.e.now()}
+	switch {
+	case j.person.Erase:
+		j.change = contact.Change{Delete: true}
+		return w, nil, nil
+	case !j.wanted:
+		return w, nil, nil
+	case len(j.desired.Blockers) > 0:
+		b := j.desired.Blockers[0]
+		return w, &contact.Error{Kind: contact.Invalid, Message: b.Where + " " + b.Attr + ": " + b.Message}, nil
+	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
+		return w, &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"}, nil
+	}
+	for _, stage := range []func(context.Context) error{w.meet, w.read} {
+		if err := stage(ctx); err != nil {
+			failure := contact.AsError(err)
+			if failure.Kind == contact.Conflict || failure.Kind == contact.Gone {
+				return w, failure, nil
+			}
+			return nil, nil, err
+		}
+	}
+	w.diff()
+	return w, w.unmet(), nil
+}
+
+// sum adds one planned change to the sums of its target. Label changes are counted apart: a hundred people
+// share a call.
+func (c *Conductor) sum(sums *state.PlanSums, w *work, labels map[string]int) {
+	ch, bulk := &w.j.change, c.bulkLabels()
+	sums.People++
+	sums.Counts = sums.Counts.Add(ch.Counts())
+	sums.Calls += estimate(ch, bulk)
+	if ch.Block {
+		sums.Other++
+	}
+	if bulk && !ch.Create {
+		for _, name := range ch.AddLabels {
+			labels["+"+name]++
+		}
+		for _, name := range ch.RemoveLabels {
+			labels["-"+name]++
+		}
+	}
+}
+
+// linkedPeople is how many people have a contact at the target.
+func (c *Conductor) linkedPeople() (n int) {
+	_ = c.e.store.View(func(tx state.Tx) error {
+		n = 0
+		for _, l := range state.Links.All(tx, state.Prefix(c.name), nil) {
+			if l.Contact != "" {
+				n++
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// Release lets the people of a run go, in the bulk lane: all of them, or those a filter chooses, at most
+// limit (0: no limit). It returns how many.
+func (e *Engine) Release(ctx context.Context, run string, choose func(Planned) bool, limit int) (int, error) {
+	n := 0
+	var after *state.HoldKey
+	for {
+		var keys []state.HoldKey
+		if err := e.store.View(func(tx state.Tx) error {
+			keys = keys[:0]
+			for k, h := range state.Holds.All(tx, state.Prefix(run), after) {
+				kk := k
+				after = &kk
+				if choose != nil && !choose(Planned{k.LinkKey, h}) {
+					continue
+				}
+				if keys = append(keys, k); len(keys) == planBatch || limit > 0 && n+len(keys) == limit {
+					break
+				}
+			}
+			return nil
+		}); err != nil {
+			return n, err
+		}
+		if len(keys) == 0 {
+			break
+		}
+		if err := e.store.Update(ctx, func(tx state.Tx) error {
+			for _, k := range keys {
+				l, ok := state.Links.Get(tx, k.LinkKey)
+				if !ok || l.Hold != k.Run {
+					state.Holds.Delete(tx, k)
+					continue
+				}
+				who, _ := state.Persons.Get(tx, k.Person)
+				l.Cleared = who.Seq
+				state.Schedule(tx, k.LinkKey, &l, state.LaneBulk, e.now())
+				state.Links.Put(tx, k.LinkKey, l)
+			}
+			return nil
+		}); err != nil {
+			return n, err
+		}
+		if n += len(keys); limit > 0 && n >= limit {
+			break
+		}
+	}
+	for _, c := range e.targets {
+		c.Wake()
+	}
+	return n, nil
+}
+
+// Replace hands what one run holds over to another, which will judge it anew.
+func (e *Engine) Replace(ctx context.Context, old, run string) error {
+	for {
+		var keys []state.HoldKey
+		if err := e.store.View(func(tx state.Tx) error {
+			keys = keys[:0]
+			for k := range state.Holds.All(tx, state.Prefix(old), nil) {
+				if keys = append(keys, k); len(keys) == planBatch {
+					break
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		if err := e.store.Update(ctx, func(tx state.Tx) error {
+			for _, k := range keys {
+				l, ok := state.Links.Get(tx, k.LinkKey)
+				if !ok || l.Hold != old {
+					state.Holds.Delete(tx, k)
+					continue
+				}
+				state.KeepBack(tx, k.LinkKey, &l, run, state.Held{})
+				state.Links.Put(tx, k.LinkKey, l)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// Held lists what a run holds back, at most limit rows, after a key.
+func (e *Engine) Held(run string, after *state.HoldKey, limit int) (rows []Planned, err error) {
+	err = e.store.View(func(tx state.Tx) error {
+		rows = rows[:0]
+		for k, h := range state.Holds.All(tx, state.Prefix(run), after) {
+			if rows = append(rows, Planned{k.LinkKey, h}); limit > 0 && len(rows) == limit {
+				break
+			}
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// HoldAll makes every person of a source due again, held back under a run: what a changed mapping or a replay
+// would do is seen before it is done.
+func (e *Engine) HoldAll(ctx context.Context, sourceName, run string) error {
+	return e.EachRecord(ctx, sourceName, func(keys []contact.Key, recs []state.Record, payloads [][]byte) error {
+		ahead := make([]Mapped, len(keys))
+		for i, k := range keys {
+			ahead[i] = Mapped{payloads[i], e.mapRecord(k, &recs[i], payloads[i])}
+		}
+		return e.store.Update(ctx, func(tx state.Tx) error {
+			for i, k := range keys {
+				e.HoldRecord(tx, k, run)
+				e.Resolve(tx, k, ahead[i])
+			}
+			return nil
+		})
+	})
+}
+
+// HoldRecord makes one record due again under a run, unless it is due anyway.
+func (e *Engine) HoldRecord(tx state.Tx, k contact.Key, run string) {
+	rec, ok := state.Records.Get(tx, k)
+	if !ok || rec.Due != 0 {
+		return
+	}
+	rec.First, rec.Hold = contact.Micros(e.now()), run
+	state.Requeue(tx, k, &rec, state.LaneBulk, e.now())
+	state.Records.Put(tx, k, rec)
+}
+
+// EachRecord reads all records of a source in batches, each from a snapshot of its own.
+func (e *Engine) EachRecord(ctx context.Context, sourceName string, do func([]contact.Key, []state.Record, [][]byte) error) error {
+	var after *contact.Key
+	for {
+		var keys []contact.Key
+		var recs []state.Record
+		var payloads [][]byte
+		if err := e.store.View(func(tx state.Tx) error {
+			keys, recs, payloads = nil, nil, nil
+			for k, rec := range state.Records.All(tx, state.Prefix(sourceName), after) {
+				keys, recs, payloads = append(keys, k), append(recs, rec), append(payloads, state.Payload(tx, k))
+				if len(keys) == resolveBatch {
+					break
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return ctx.Err()
+		}
+		last := keys[len(keys)-1]
+		after = &last
+		if err := do(keys, recs, payloads); err != nil {
+			return err
+		}
+	}
+}
+
+// estimate is how many calls a change takes in the contacts scope.
+func estimate(c *contact.Change, bulk bool) (n int) {
+	switch {
+	case c.Create, c.Delete:
+		return 1
+	case c.Writes():
+		if n = 1; len(c.AddURNs) > 0 {
+			n += 1 + len(c.AddURNs) // the list is read, and every new address looked up
+		}
+	case c.Relabels() && !bulk:
+		n = 1
+	}
+	return n
+}

@@ -1,0 +1,398 @@
+// Package reconcile walks sources on a schedule and makes the same events of what it finds as webhooks do.
+// Nothing of a run is delivered before the whole run is known and judged: a run that would change too much
+// waits for somebody to look at it.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"syncer/internal/contact"
+	"syncer/internal/engine"
+	"syncer/internal/source"
+	"syncer/internal/state"
+)
+
+// Kinds of run.
+const (
+	Changes = "changes"
+	Full    = "full"
+	Mapping = "mapping"
+	Replay  = "replay"
+)
+
+// overlap is how far before the newest record seen a changes run begins: clocks differ, and sources index late.
+const overlap = 3 * time.Minute
+
+// chunk is how many records of a page are accepted in one transaction, so that webhooks need not wait long
+// for their turn.
+const chunk = 100
+
+// resumeWithin is how old an interrupted run may be to go on where it stood.
+const resumeWithin = 24 * time.Hour
+
+// Observer is told how runs go.
+type Observer interface {
+	RunEnded(state.Run)
+}
+
+// Runner carries out runs, one at a time per source.
+type Runner struct {
+	Store    state.Store
+	Engine   *engine.Engine
+	Sources  map[string]source.Source
+	Guard    engine.Guard
+	Observer Observer
+	Logger   *slog.Logger
+	Now      func() time.Time
+
+	mu    sync.Mutex
+	locks map[string]chan struct{}
+}
+
+// Ask is what somebody wants a run to be.
+type Ask struct {
+	Source string
+	Kind   string
+	// Yes releases whatever the run finds.
+	Yes bool
+	// Hold keeps it as a plan whatever it finds.
+	Hold bool
+	// Choose and Limit narrow what is released.
+	Choose func(engine.Planned) bool
+	Limit  int
+	// Progress is told of every page and every planned person.
+	Progress func(state.Run)
+}
+
+// ErrBusy is returned when a run of the source is already waiting behind the one under way.
+var ErrBusy = errors.New("a run of this source is under way and another one waits already")
+
+// lock takes the source: one run works, one may wait, further ones are turned away.
+func (r *Runner) lock(ctx context.Context, name string) (release func(), err error) {
+	r.mu.Lock()
+	if r.locks == nil {
+		r.locks = map[string]chan struct{}{}
+	}
+	waiting, ok := r.locks[name+"/waiting"]
+	if !ok {
+		waiting = make(chan struct{}, 1)
+		r.locks[name+"/waiting"], r.locks[name] = waiting, make(chan struct{}, 1)
+	}
+	working := r.locks[name]
+	r.mu.Unlock()
+	select {
+	case waiting <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	defer func() { <-waiting }()
+	select {
+	case working <- struct{}{}:
+		return func() { <-working }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Run carries out one run to its end: released, held, or failed.
+func (r *Runner) Run(ctx context.Context, ask Ask) (state.Run, error) {
+	release, err := r.lock(ctx, ask.Source)
+	if err != nil {
+		return state.Run{}, err
+	}
+	defer release()
+	run, err := r.begin(ctx, ask)
+	if err != nil {
+		return run, err
+	}
+	if err = r.carryOut(ctx, &run, ask); err != nil {
+		run.Err = err.Error()
+		if ctx.Err() == nil && run.State != engine.RunWalking {
+			run.State, run.Ended = engine.RunFailed, contact.Micros(r.Now())
+		}
+	}
+	saveErr := r.save(context.WithoutCancel(ctx), run)
+	if ctx.Err() == nil {
+		r.Observer.RunEnded(run)
+	}
+	return run, errors.Join(err, saveErr)
+}
+
+// begin finds an interrupted run to go on with, or makes a new one.
+func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) {
+	if _, ok := r.Sources[ask.Source]; !ok && ask.Kind != Mapping {
+		return run, fmt.Errorf("there is no source %q", ask.Source)
+	}
+	now := r.Now()
+	err = r.Store.Update(ctx, func(tx state.Tx) error {
+		for _, old := range state.Runs.All(tx, nil, nil) {
+			interrupted := old.State == engine.RunWalking || old.State == engine.RunPlanning
+			if old.Source == ask.Source && old.Kind == ask.Kind && interrupted && now.Sub(contact.FromMicros(old.Started)) < resumeWithin {
+				run = old
+				run.Err, run.Yes = "", old.Yes || ask.Yes
+				state.Runs.Put(tx, run.ID, run)
+				return nil
+			}
+		}
+		run = state.Run{ID: runID(tx, ask, now), Source: ask.Source, Kind: ask.Kind, State: engine.RunWalking, Started: contact.Micros(now), Yes: ask.Yes}
+		if ask.Kind == Changes {
+			mark, ok := state.Marks.Get(tx, watermark(ask.Source))
+			if !ok || !r.Sources[ask.Source].Can().Since {
+				run.Kind = Full
+			} else {
+				run.Since = mark.At
+			}
+		}
+		state.Marks.Put(tx, started(ask.Source, ask.Kind), state.Mark{At: contact.Micros(now)})
+		state.Runs.Put(tx, run.ID, run)
+		return nil
+	})
+	return run, err
+}
+
+func watermark(source string) string     { return "since/" + source }
+func started(source, kind string) string { return "started/" + source + "/" + kind }
+func released(source string) string      { return "released/" + source }
+
+// runID is short enough to type: what, of which source, number.
+func runID(tx state.Tx, ask Ask, _ time.Time) string {
+	name := ask.Kind
+	if ask.Source != "" {
+		name = ask.Source + "-" + ask.Kind
+	}
+	return fmt.Sprintf("%s-%d", name, tx.Next(state.Runs.Name))
+}
+
+func (r *Runner) save(ctx context.Context, run state.Run) error {
+	return r.Store.Update(ctx, func(tx state.Tx) error {
+		state.Runs.Put(tx, run.ID, run)
+		return nil
+	})
+}
+
+func (r *Runner) carryOut(ctx context.Context, run *state.Run, ask Ask) error {
+	if ask.Progress == nil {
+		ask.Progress = func(state.Run) {}
+	}
+	if run.State == engine.RunWalking {
+		if err := r.gather(ctx, run, ask); err != nil {
+			return err
+		}
+		run.State = engine.RunPlanning
+		if err := r.save(ctx, *run); err != nil {
+			return err
+		}
+	}
+	if err := r.takeOverHeld(ctx, run); err != nil {
+		return err
+	}
+	sums, err := r.Engine.PlanRun(ctx, run.ID, func(done int) {
+		run.Held = done
+		ask.Progress(*run)
+	})
+	if err != nil {
+		return err
+	}
+	run.Plan = sums
+	return r.judge(ctx, run, ask)
+}
+
+// gather makes due, held back under the run, everybody whom it may change.
+func (r *Runner) gather(ctx context.Context, run *state.Run, ask Ask) error {
+	switch run.Kind {
+	case Mapping:
+		for name := range r.Sources {
+			if err := r.Engine.HoldAll(ctx, name, run.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	case Replay:
+		return r.Engine.HoldAll(ctx, run.Source, run.ID)
+	}
+	if err := r.Sources[run.Source].Prepare(ctx); err != nil {
+		return fmt.Errorf("the source's definitions cannot be read: %w", err)
+	}
+	if err := r.walk(ctx, run, ask); err != nil {
+		return err
+	}
+	if run.Kind != Full {
+		return r.finishWalk(ctx, run)
+	}
+	if err := r.missing(ctx, run); err != nil {
+		return err
+	}
+	return r.finishWalk(ctx, run)
+}
+
+// finishWalk moves the watermark: everything up to it has been read.
+func (r *Runner) finishWalk(ctx context.Context, run *state.Run) error {
+	return r.Store.Update(ctx, func(tx state.Tx) error {
+		state.DropWalked(tx, run.ID)
+		if run.Mark > 0 {
+			state.Marks.Put(tx, watermark(run.Source), state.Mark{At: run.Mark})
+		}
+		return nil
+	})
+}
+
+// takeOverHeld lets a newer run of the same kind take the place of those that still wait: what they would
+// have done is judged anew.
+func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
+	var old []state.Run
+	if err := r.Store.View(func(tx state.Tx) error {
+		old = nil
+		for _, o := range state.Runs.All(tx, nil, nil) {
+			if o.ID != run.ID && o.State == engine.RunHeld && o.Kind == run.Kind && o.Source == run.Source {
+				old = append(old, o)
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, o := range old {
+		if err := r.Engine.Replace(ctx, o.ID, run.ID); err != nil {
+			return err
+		}
+		o.State, o.Ended, o.Why = engine.RunReplaced, contact.Micros(r.Now()), "replaced by "+run.ID
+		if err := r.save(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge releases the finished plan or holds it.
+func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask) error {
+	people := 0
+	for _, s := range run.Plan {
+		people += s.People
+	}
+	run.Held, run.Ended = people, contact.Micros(r.Now())
+	if people == 0 {
+		run.State = engine.RunDone
+		return r.noteReleased(ctx, run, false)
+	}
+	run.Why = r.reason(run, ask)
+	if run.Why != "" && !run.Yes {
+		run.State = engine.RunHeld
+		return nil
+	}
+	n, err := r.Engine.Release(ctx, run.ID, ask.Choose, ask.Limit)
+	if err != nil {
+		return err
+	}
+	if run.Held -= n; run.Held > 0 {
+		run.State, run.Why = engine.RunHeld, fmt.Sprintf("%d people were released, the rest waits", n)
+		return nil
+	}
+	run.State, run.Why = engine.RunReleased, ""
+	return r.noteReleased(ctx, run, true)
+}
+
+// reason says why a plan must wait for somebody; empty when it need not.
+func (r *Runner) reason(run *state.Run, ask Ask) string {
+	if ask.Hold {
+		return "it was asked for as a plan"
+	}
+	if run.Kind == Mapping {
+		return "the mapping file changed"
+	}
+	if run.Why != "" {
+		return run.Why
+	}
+	first := true
+	_ = r.Store.View(func(tx state.Tx) error {
+		_, ok := state.Marks.Get(tx, released(run.Source))
+		first = !ok
+		return nil
+	})
+	if first {
+		return "it is the first run of this source"
+	}
+	for name, s := range run.Plan {
+		if why, held := r.Guard.Judge(s.Counts, max(s.Linked, s.People-s.Creates)); held {
+			return name + ": " + why
+		}
+	}
+	return ""
+}
+
+// noteReleased remembers that a run of the source was let through once: the next ones are not the first.
+func (r *Runner) noteReleased(ctx context.Context, run *state.Run, any bool) error {
+	if run.Source == "" || run.Records == 0 && !any {
+		return nil
+	}
+	return r.Store.Update(ctx, func(tx state.Tx) error {
+		state.Marks.Put(tx, released(run.Source), state.Mark{At: run.Ended, Text: run.ID})
+		return nil
+	})
+}
+
+// Apply releases a held run, or those of it whom a filter chooses.
+func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planned) bool, limit int) (n int, err error) {
+	var run state.Run
+	if err := r.Store.View(func(tx state.Tx) error {
+		var ok bool
+		if run, ok = state.Runs.Get(tx, id); !ok {
+			return fmt.Errorf("there is no run %q", id)
+		}
+		if run.State != engine.RunHeld {
+			return fmt.Errorf("run %s is %s; only a held run can be applied", id, run.State)
+		}
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	if n, err = r.Engine.Release(ctx, id, choose, limit); err != nil {
+		return n, err
+	}
+	rest, err := r.Engine.Held(id, nil, 1)
+	if err != nil {
+		return n, err
+	}
+	if run.Held = max(run.Held-n, 0); len(rest) == 0 {
+		run.State, run.Held, run.Why = engine.RunReleased, 0, ""
+	}
+	if err := r.save(ctx, run); err != nil {
+		return n, err
+	}
+	return n, r.noteReleased(ctx, &run, true)
+}
+
+// Discard drops what a run holds back: nothing of it is delivered until the people change again.
+func (r *Runner) Discard(ctx context.Context, id string) (n int, err error) {
+	rows, err := r.Engine.Held(id, nil, 0)
+	if err != nil {
+		return 0, err
+	}
+	for batch := range slices.Chunk(rows, chunk) {
+		if err := r.Store.Update(ctx, func(tx state.Tx) error {
+			for _, row := range batch {
+				if l, ok := state.Links.Get(tx, row.LinkKey); ok && l.Hold == id {
+					state.Unschedule(tx, row.LinkKey, &l)
+					state.Links.Put(tx, row.LinkKey, l)
+				}
+			}
+			return nil
+		}); err != nil {
+			return n, err
+		}
+		n += len(batch)
+	}
+	return n, r.Store.Update(ctx, func(tx state.Tx) error {
+		run, ok := state.Runs.Get(tx, id)
+		if ok {
+			run.State, run.Held, run.Why = engine.RunReplaced, 0, "discarded"
+			state.Runs.Put(tx, id, run)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,292 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"syncer/internal/contact"
+	"syncer/internal/engine"
+	"syncer/internal/source"
+	"syncer/internal/state"
+)
+
+// Limits of a walk: it must end even when a source's cursors do not.
+const (
+	maxPages = 200_000
+	maxWaits = 30
+)
+
+// walk reads the source from where the run stands to the end. Each chunk of a page commits what it accepted
+// and, with the last one, the cursor: a run that is interrupted goes on in the middle.
+func (r *Runner) walk(ctx context.Context, run *state.Run, ask Ask) error {
+	src := r.Sources[run.Source]
+	under := r.Engine.MappedUnder(run.Source)
+	w := window(run)
+	waits := 0
+	seen := map[string]bool{}
+	for pages := 0; ; pages++ {
+		if pages > maxPages || run.Cursor != "" && seen[run.Cursor] {
+			return fmt.Errorf("the source's pages do not end: the same page came twice")
+		}
+		seen[run.Cursor] = true
+		if st := r.Store.Stats(); st.Fullness() > 0.8 {
+			return &contact.Error{Kind: contact.Unavailable, Op: "reconcile", Message: "the state file is more than 80 % full; bulk work stops so that webhooks can still be accepted"}
+		}
+		began := r.Now()
+		page, err := src.List(ctx, w, run.Cursor)
+		if err != nil {
+			if waits++; waits > maxWaits || !r.rest(ctx, err) {
+				return err
+			}
+			delete(seen, run.Cursor)
+			continue
+		}
+		waits = 0
+		for i := range page.Events {
+			page.Events[i].Read = contact.Micros(began)
+		}
+		if err := r.accept(ctx, run, under, page.Events, page.Next); err != nil {
+			return err
+		}
+		ask.Progress(*run)
+		if page.Next == "" {
+			return nil
+		}
+	}
+}
+
+// rest waits out a failure that time heals; false when it does not.
+func (r *Runner) rest(ctx context.Context, err error) bool {
+	failure := contact.AsError(err)
+	var d time.Duration
+	switch failure.Kind {
+	case contact.Throttled, contact.Unavailable:
+		d = min(max(failure.Until.Sub(r.Now()), 2*time.Second), time.Hour)
+	default:
+		return false
+	}
+	r.Logger.Warn("the source asks to wait", "kind", failure.Kind, "seconds", int(d.Seconds()), "error", failure)
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// accept takes a page over, chunk by chunk.
+func (r *Runner) accept(ctx context.Context, run *state.Run, under string, events []contact.Event, next string) error {
+	kept := events[:0:0]
+	for _, e := range events {
+		if err := state.CheckKey(e.Key); err != nil {
+			r.Logger.Warn("a record was left out", "source", run.Source, "error", err)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	chunks := slices.Collect(slices.Chunk(kept, chunk))
+	if len(chunks) == 0 {
+		chunks = [][]contact.Event{nil}
+	}
+	for i, part := range chunks {
+		after := *run
+		arrivals := state.Prepare(r.Now(), part)
+		ahead := make([]*engine.Mapped, len(part))
+		if err := r.Store.Update(ctx, func(tx state.Tx) error {
+			after = *run
+			return r.acceptChunk(tx, &after, under, arrivals, ahead, i == len(chunks)-1, next)
+		}); err != nil {
+			return err
+		}
+		*run = after
+	}
+	return nil
+}
+
+func (r *Runner) acceptChunk(tx state.Tx, run *state.Run, under string, arrivals []state.Arrival, ahead []*engine.Mapped, last bool, next string) error {
+	nums := make([]uint64, 0, len(arrivals))
+	for i := range arrivals {
+		a := &arrivals[i]
+		run.Records++
+		receipt := state.AcceptOne(tx, a, state.Travel{Lane: state.LaneBulk, Hold: run.ID})
+		rec, ok := state.Records.Get(tx, a.Key)
+		if !ok {
+			continue // forgotten
+		}
+		if a.Kind == contact.Upsert {
+			nums = append(nums, rec.Num)
+		}
+		switch receipt {
+		case state.Unchanged, state.Stale, state.Duplicate:
+			run.Unchanged++
+			if receipt == state.Stale {
+				run.Stale++
+				run.Unchanged--
+			}
+			if rec.Mapped != under && rec.Due == 0 {
+				r.Engine.HoldRecord(tx, a.Key, run.ID)
+			}
+		case state.Accepted, state.Regressed:
+			if rec.Seq > 1 || run.Kind == Changes {
+				run.Unannounced++
+			}
+		}
+		if rec.Absent > 0 && a.Kind == contact.Upsert {
+			if rec, ok = state.Records.Get(tx, a.Key); ok {
+				rec.Absent = 0
+				state.Records.Put(tx, a.Key, rec)
+			}
+		}
+		run.Mark = max(run.Mark, a.Version.Source)
+		if rec.Due != 0 || rec.Mapped != under {
+			if ahead[i] == nil {
+				m := r.Engine.MapAhead(a.Key, a.Payload)
+				ahead[i] = &m
+			}
+			r.Engine.Resolve(tx, a.Key, *ahead[i])
+		}
+	}
+	if run.Kind == Full {
+		state.MarkWalked(tx, run.ID, nums)
+	}
+	if last {
+		run.Pages++
+		run.Cursor = next
+	}
+	state.Runs.Put(tx, run.ID, *run)
+	return nil
+}
+
+// missing finds records that the source no longer has: known before the run, and not shown by a walk that
+// ended cleanly. Each is confirmed by asking for it; where that cannot be done, two walks must agree.
+func (r *Runner) missing(ctx context.Context, run *state.Run) error {
+	src := r.Sources[run.Source]
+	if !src.Can().Deletes {
+		return nil
+	}
+	var gone []contact.Key
+	live := 0
+	if err := r.Engine.EachRecord(ctx, run.Source, func(keys []contact.Key, recs []state.Record, _ [][]byte) error {
+		return r.Store.View(func(tx state.Tx) error {
+			for i, k := range keys {
+				if recs[i].Deleted || recs[i].Arrived >= run.Started {
+					continue
+				}
+				live++
+				if !state.WasWalked(tx, run.ID, recs[i].Num) {
+					gone = append(gone, k)
+				}
+			}
+			return nil
+		})
+	}); err != nil {
+		return err
+	}
+	run.Missing = len(gone)
+	switch guard := (contact.Counts{Deletes: len(gone)}); {
+	case len(gone) == 0:
+		return nil
+	case run.Records == 0:
+		r.Logger.Warn("the source returned no record at all; nothing counts as deleted", "source", run.Source, "known", live)
+		return nil
+	default:
+		if why, held := r.Guard.Judge(guard, live); held && !run.Yes {
+			run.Why = "too many records are missing from the source: " + why
+			return nil
+		}
+	}
+	if !src.Can().Get {
+		return r.missingTwice(ctx, run, gone)
+	}
+	for batch := range slices.Chunk(gone, max(1, src.Can().Batch)) {
+		if err := r.confirm(ctx, run, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// confirm asks the source for records that its list did not show.
+func (r *Runner) confirm(ctx context.Context, run *state.Run, keys []contact.Key) error {
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	for waits := 0; ; waits++ {
+		began := r.Now()
+		found, err := r.Sources[run.Source].Get(ctx, ids)
+		if err != nil {
+			if waits > maxWaits || !r.rest(ctx, err) {
+				return err
+			}
+			continue
+		}
+		events := found.Events
+		for _, id := range found.Missing {
+			events = append(events, contact.Event{Kind: contact.Delete, Key: contact.Key{Source: run.Source, ID: id}})
+		}
+		for i := range events {
+			events[i].Read = contact.Micros(began)
+		}
+		return r.acceptGone(ctx, run, events)
+	}
+}
+
+func (r *Runner) acceptGone(ctx context.Context, run *state.Run, events []contact.Event) error {
+	arrivals := state.Prepare(r.Now(), events)
+	var after state.Run
+	if err := r.Store.Update(ctx, func(tx state.Tx) error {
+		after = *run
+		for i := range arrivals {
+			a := &arrivals[i]
+			receipt := state.AcceptOne(tx, a, state.Travel{Lane: state.LaneBulk, Hold: run.ID})
+			if a.Kind == contact.Delete && (receipt == state.Accepted || receipt == state.Regressed) {
+				after.Deleted++
+			}
+			r.Engine.Resolve(tx, a.Key, engine.Mapped{Payload: a.Payload})
+		}
+		state.Runs.Put(tx, after.ID, after)
+		return nil
+	}); err != nil {
+		return err
+	}
+	*run = after
+	return nil
+}
+
+// missingTwice counts walks that did not show a record; the second one in a row deletes it.
+func (r *Runner) missingTwice(ctx context.Context, run *state.Run, gone []contact.Key) error {
+	for batch := range slices.Chunk(gone, chunk) {
+		var twice []contact.Event
+		if err := r.Store.Update(ctx, func(tx state.Tx) error {
+			twice = nil
+			for _, k := range batch {
+				rec, ok := state.Records.Get(tx, k)
+				if !ok {
+					continue
+				}
+				if rec.Absent++; rec.Absent >= 2 {
+					twice = append(twice, contact.Event{Kind: contact.Delete, Key: k, Read: contact.Micros(r.Now())})
+				}
+				state.Records.Put(tx, k, rec)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := r.acceptGone(ctx, run, twice); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// window is what the run asks the source for.
+func window(run *state.Run) source.Window {
+	if run.Since == 0 {
+		return source.Window{}
+	}
+	return source.Window{Since: contact.FromMicros(run.Since).Add(-overlap)}
+}

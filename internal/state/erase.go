@@ -1,0 +1,75 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"syncer/internal/contact"
+)
+
+// ErasePerson removes everything that is known of a person who asked to be forgotten, and leaves only keyed
+// hashes that keep them from being made again.
+func ErasePerson(tx Tx, p PersonID, now time.Time) {
+	who, ok := Persons.Get(tx, p)
+	if !ok {
+		return
+	}
+	var ids []contact.Identity
+	for _, k := range who.Records {
+		rec, ok := Records.Get(tx, k)
+		if !ok {
+			continue
+		}
+		for _, part := range rec.Parts {
+			if part.Person == p && part.Identity != "" {
+				ids = append(ids, part.Identity)
+			}
+		}
+		DropRecord(tx, k, &rec)
+	}
+	Forget(tx, now, ids, who.Records)
+	for _, id := range ids {
+		Consents.Delete(tx, id)
+	}
+	for _, target := range who.Targets {
+		k := LinkKey{target, p}
+		if l, ok := Links.Get(tx, k); ok {
+			Unschedule(tx, k, &l)
+			SetContact(tx, k, &l, "")
+		}
+		Links.Delete(tx, k)
+		Dead.Delete(tx, k)
+	}
+	DropJournal(tx, p)
+	Persons.Delete(tx, p)
+}
+
+// DropRecord removes a record, its payload, its place in the queue and its claims.
+func DropRecord(tx Tx, k contact.Key, rec *Record) {
+	Dequeue(tx, k, rec)
+	for _, part := range rec.Parts {
+		if part.Identity == "" {
+			continue
+		}
+		list, _ := Claims.Get(tx, part.Identity)
+		list = slices.DeleteFunc(list, func(c Claim) bool { return c.Key == k })
+		if len(list) == 0 {
+			Claims.Delete(tx, part.Identity)
+		} else {
+			Claims.Put(tx, part.Identity, list)
+		}
+	}
+	DropPayload(tx, k)
+	Records.Delete(tx, k)
+}
+
+// DropJournal removes a person's journal.
+func DropJournal(tx Tx, p PersonID) {
+	var keys []JournalKey
+	for k := range Journal.All(tx, personKey(p), nil) {
+		keys = append(keys, k)
+	}
+	for _, k := range keys {
+		Journal.Delete(tx, k)
+	}
+}
