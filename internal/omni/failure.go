@@ -1,0 +1,170 @@
+package omni
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-resty/resty/v2"
+
+	"syncer/internal/contact"
+	"syncer/internal/omni/table"
+	"syncer/internal/outbound"
+)
+
+// quotaPause is how long nothing is sent after the account's quota was reported as used up: long enough not
+// to waste calls, short enough to notice a larger plan.
+const quotaPause = time.Hour
+
+// failure turns an answer into a decision; nil means success. The status sets of the operation come first,
+// then what is known about the API, then what every API means.
+func (a *api) failure(o *table.Operation, resp *resty.Response, err error, hidden []string) *contact.Error {
+	now := a.now()
+	e := outbound.Failure(a.kind+": "+o.Name, resp, err, now)
+	if e != nil {
+		e.Until, e.Uncertain = a.bounded(e.Until, now), e.Uncertain && o.Method != http.MethodGet
+		if resp != nil {
+			e.RequestID = requestID(resp)
+		}
+	}
+	if err != nil {
+		return e
+	}
+	status := resp.StatusCode()
+	switch {
+	case slices.Contains(o.OK, status):
+		return nil
+	case e == nil:
+		return &contact.Error{Kind: contact.Unavailable, Op: a.kind + ": " + o.Name, Status: status, Uncertain: o.Method != http.MethodGet,
+			RequestID: requestID(resp), Message: fmt.Sprintf("it answered HTTP %d, which is not among the operation's ok statuses", status)}
+	}
+	page := isPage(resp)
+	var code, message string
+	if root, err := parse(resp.Body()); err == nil && !page {
+		code = a.at.text(root, atCode)
+		message, _, _ = find(a.at, root, atMessage, asWords)
+	}
+	switch quota := strings.Contains(strings.ToLower(code), "quota"); {
+	case quota && slices.Contains([]int{402, 403, 422, 429}, status):
+		e.Kind, e.Message = contact.Throttled, "the account's quota is used up; it needs a larger plan or the next period"
+		e.Until = now.Add(quotaPause)
+	case status < http.StatusBadRequest:
+		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("it answered HTTP %d, which syncer does not follow; check base_url", status)
+	case status == http.StatusPaymentRequired:
+		e.Kind, e.Message = contact.Suspended, "it wants to be paid before it goes on (HTTP 402)"
+	case status == http.StatusForbidden && page:
+		e.Kind, e.Message = contact.Unavailable, "something in front of it refuses the call (HTTP 403 with a page instead of JSON)"
+	case slices.Contains(o.NotFound, status) && !page && !noRoute(message):
+		e.Kind, e.Message = contact.Gone, "it does not know this object"
+	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed:
+		// Taken for an object that is gone, a wrong address would cost every contact its link.
+		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("it does not know the address of this operation (HTTP %d); check base_url and operations.%s", status, o.Name)
+	case slices.Contains(o.Conflict, status):
+		e.Kind, e.Message = contact.Conflict, fmt.Sprintf("it refuses this because of what it has (HTTP %d)", status)
+	case status == http.StatusConflict:
+		e.Kind, e.Message = contact.Invalid, "it refuses the request (HTTP 409)"
+	}
+	for _, said := range []string{code, message} {
+		if said != "" && said != e.Message {
+			e.Message += ": " + scrub(said, hidden)
+		}
+	}
+	return e
+}
+
+// bounded keeps a wait inside sense: clocks differ, and OmniFlow's own SDK never waits longer than a minute.
+func (a *api) bounded(until, now time.Time) time.Time {
+	switch {
+	case until.IsZero():
+		return until
+	case a.maxWait > 0 && until.After(now.Add(a.maxWait)):
+		return now.Add(a.maxWait)
+	case until.Before(now.Add(time.Second)):
+		return now.Add(time.Second)
+	}
+	return until
+}
+
+var routeMissing = regexp.MustCompile(`(?i)\bcannot (get|post|put|patch|delete) /|\bno route\b|\broute not found\b`)
+
+// noRoute recognises how frameworks and gateways say that an address is unknown to them.
+func noRoute(message string) bool { return routeMissing.MatchString(message) }
+
+// isPage reports an answer made for people: an error page of a proxy, a portal's log-in. JSON under a type
+// that says nothing is still JSON.
+func isPage(resp *resty.Response) bool {
+	ct := strings.ToLower(resp.Header().Get("Content-Type"))
+	return strings.Contains(ct, "html") || strings.Contains(ct, "xml") || strings.HasPrefix(strings.TrimSpace(string(resp.Body()[:min(len(resp.Body()), 64)])), "<")
+}
+
+// requestID is the other side's id of a call, bounded.
+func requestID(resp *resty.Response) string { return cut(resp.Header().Get("X-Request-Id"), 64) }
+
+var (
+	longNumber = regexp.MustCompile(`\+?\d[\d\s().-]{5,}\d`)
+	address    = regexp.MustCompile(`[^\s@"'<>]+@[^\s@"'<>]+`)
+)
+
+// private are the values of a call that belong to a person.
+func private(p params) []string {
+	var hidden []string
+	for _, name := range []string{"name", "customName", "phoneNumber", "contactIdentifier"} {
+		if text, ok := p[name].(string); ok {
+			hidden = append(hidden, text)
+		}
+	}
+	return words(hidden)
+}
+
+// words adds the single words of texts: a refusal may quote a first name only.
+func words(texts []string) []string {
+	all := slices.Clone(texts)
+	for _, text := range texts {
+		all = append(all, strings.Fields(text)...)
+	}
+	return all
+}
+
+// scrub makes what the other side said fit to be logged: long numbers, addresses, what was sent and what is
+// written like a name are replaced, and the rest is cut. A refusal may name another person than the one it is
+// about, so knowing what was sent is not enough.
+func scrub(s string, hidden []string) string {
+	s = address.ReplaceAllString(longNumber.ReplaceAllString(s, "…"), "…")
+	slices.SortFunc(hidden, func(a, b string) int { return len(b) - len(a) })
+	for _, text := range hidden {
+		if utf8.RuneCountInString(text) >= 3 {
+			s = regexp.MustCompile(`(?i)`+regexp.QuoteMeta(text)).ReplaceAllString(s, "…")
+		}
+	}
+	if !codeLike.MatchString(s) {
+		s = word.ReplaceAllStringFunc(s, func(w string) string {
+			if first, _ := utf8.DecodeRuneInString(w); unicode.IsUpper(first) && !slices.Contains(plainWords, strings.ToLower(w)) {
+				return "…"
+			}
+			return w
+		})
+	}
+	return cut(strings.Join(strings.Fields(s), " "), 200)
+}
+
+var (
+	codeLike = regexp.MustCompile(`^([a-z0-9_.:-]+|[A-Z0-9]+(_[A-Z0-9]+)+|([A-Z][a-z0-9]+){2,})$`)
+	word     = regexp.MustCompile(`[\pL\pM\pN'’_]+`)
+	// plainWords may begin a sentence without being taken for a name.
+	plainWords = strings.Fields(`a already api bad client cliente conflict contact contato contatos erro error field
+		forbidden id identificador internal invalid inválido já json limit limite missing name não no nome not number número
+		o permission phone property rate request required resource server tag telefone tenant the this token too
+		unauthorized unknown validation`)
+)
+
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
+}
