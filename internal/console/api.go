@@ -21,12 +21,12 @@ type Operations interface {
 	// RetryDead and DropDead act on one dead letter by its id, or on all that a filter chooses.
 	RetryDead(ctx context.Context, f DeadFilter) (int, error)
 	DropDead(ctx context.Context, f DeadFilter) (int, error)
-	Quarantine(ctx context.Context, limit int) ([]QuarantineItem, error)
+	Quarantined(ctx context.Context, limit int) ([]QuarantineItem, error)
 
 	// Reconcile starts a run and returns at once; its state is read with Run.
 	Reconcile(ctx context.Context, ask RunAsk) (state.Run, error)
 	Runs(ctx context.Context, limit int) ([]state.Run, error)
-	Run(ctx context.Context, id string) (state.Run, error)
+	RunState(ctx context.Context, id string) (state.Run, error)
 	Plan(ctx context.Context, run string, after string, limit int, show bool) (PlanPage, error)
 	Apply(ctx context.Context, run string, ask ApplyAsk) (int, error)
 	Discard(ctx context.Context, run string) (int, error)

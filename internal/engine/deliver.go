@@ -568,9 +568,11 @@ func (c *Conductor) lost(tx state.Tx, k state.LinkKey, l *state.Link) {
 func (w *work) conflict(ctx context.Context, failure *contact.Error) {
 	c, j := w.c, w.j
 	if w.decided == "create" && j.link.Fails == 0 {
-		if err := c.mirror.Refresh(ctx, w.lane); err != nil {
-			w.fail(ctx, err)
-			return
+		if c.target.Rules().Can.Changes {
+			if err := c.mirror.Refresh(ctx, w.lane); err != nil {
+				w.fail(ctx, err)
+				return
+			}
 		}
 		w.later(ctx, failure, 1, 0)
 		return

@@ -59,12 +59,17 @@ func New(o Options) *resty.Client {
 		c.SetHeader(orDefault(o.Header, "Authorization"), o.Credential)
 	}
 	if o.Transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost, t.MaxConnsPerHost = 8, 16
-		o.Transport = t
+		o.Transport = Transport()
 	}
 	c.SetTransport(pinned{next: o.Transport, host: hostOf(o.BaseURL)})
 	return c
+}
+
+// Transport returns a transport of its own for one place.
+func Transport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = 8, 16
+	return t
 }
 
 func orDefault[T comparable](v, fallback T) T {

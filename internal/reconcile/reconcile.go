@@ -66,6 +66,8 @@ type Ask struct {
 	// Choose and Limit narrow what is released.
 	Choose func(engine.Planned) bool
 	Limit  int
+	// Began is told once the run exists.
+	Began func(state.Run)
 	// Progress is told of every page and every planned person.
 	Progress func(state.Run)
 }
@@ -110,6 +112,9 @@ func (r *Runner) Run(ctx context.Context, ask Ask) (state.Run, error) {
 	run, err := r.begin(ctx, ask)
 	if err != nil {
 		return run, err
+	}
+	if ask.Began != nil {
+		ask.Began(run)
 	}
 	if err = r.carryOut(ctx, &run, ask); err != nil {
 		run.Err = err.Error()

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"syncer/internal/contact"
+	"syncer/internal/state"
+)
+
+// View is what a delivery to one person at one target would work with and do, as far as that can be told
+// without a call.
+type View struct {
+	Link     state.Link
+	Parts    []contact.Part
+	Observed *contact.Observed
+	Change   contact.Change
+}
+
+// View computes it; ok is false when the person has nothing to do with the target.
+func (e *Engine) View(k state.LinkKey) (v View, ok bool, err error) {
+	j, ok, err := e.load(k)
+	if err != nil || !ok {
+		return v, false, err
+	}
+	v = View{Link: j.link, Parts: j.parts, Observed: j.observed}
+	if c := e.targets[k.Target]; c != nil && j.wanted && !j.unread && len(j.desired.Blockers) == 0 {
+		v.Change = contact.Diff(&j.desired, j.optedOut, j.observed, j.link.Link, c.target.Rules())
+	}
+	return v, true, nil
+}
+
+// Recheck makes the people of a record due again wherever they are linked.
+func (e *Engine) Recheck(tx state.Tx, k contact.Key) {
+	rec, ok := state.Records.Get(tx, k)
+	if !ok {
+		return
+	}
+	for _, p := range rec.Parts {
+		recheck(tx, p.Person, contact.Micros(e.now()))
+	}
+}
+
+// LinkByHand says that a record's person is a certain contact, whatever their addresses say.
+func (e *Engine) LinkByHand(ctx context.Context, key contact.Key, target, id string) error {
+	seen, err := e.targets[target].target.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = e.store.Update(ctx, func(tx state.Tx) error {
+		k, l, err := e.linkOf(tx, key, target)
+		if err != nil {
+			return err
+		}
+		if owner := state.PersonAt(tx, target, id); owner != 0 && owner != k.Person {
+			return &contact.Error{Kind: contact.Conflict, Message: fmt.Sprintf("this contact is linked to person/%d; unlink that one first", owner)}
+		}
+		l.Link, l.Adopted, l.Gone, l.Waiting = contact.Link{}, &seen, false, nil
+		state.SetContact(tx, k, &l, id)
+		state.Reflect(tx, target, seen)
+		state.Schedule(tx, k, &l, state.LaneLive, e.now())
+		state.Links.Put(tx, k, l)
+		state.Note(tx, k.Person, state.Entry{At: contact.Micros(e.now()), What: "linked", Target: target, Text: "by hand, to the contact " + id})
+		return nil
+	})
+	e.targets[target].Wake()
+	return err
+}
+
+// UnlinkByHand takes a link back. The contact stays as it is; the person is treated as if the contact had
+// been deleted, so that it is not linked again by itself.
+func (e *Engine) UnlinkByHand(ctx context.Context, key contact.Key, target string) error {
+	return e.store.Update(ctx, func(tx state.Tx) error {
+		k, l, err := e.linkOf(tx, key, target)
+		if err != nil {
+			return err
+		}
+		if l.Contact == "" {
+			return &contact.Error{Kind: contact.Invalid, Message: "it is not linked to a contact of " + target}
+		}
+		state.SetContact(tx, k, &l, "")
+		state.Unschedule(tx, k, &l)
+		l.Link, l.Adopted, l.Gone = contact.Link{}, nil, true
+		state.Links.Put(tx, k, l)
+		state.Note(tx, k.Person, state.Entry{At: contact.Micros(e.now()), What: "unlinked", Target: target, Text: "by hand"})
+		return nil
+	})
+}
+
+func (e *Engine) linkOf(tx state.Tx, key contact.Key, target string) (k state.LinkKey, l state.Link, err error) {
+	rec, ok := state.Records.Get(tx, key)
+	if !ok || len(rec.Parts) == 0 {
+		return k, l, &contact.Error{Kind: contact.Invalid, Message: "nothing is known of " + key.String()}
+	}
+	k = state.LinkKey{Target: target, Person: rec.Parts[0].Person}
+	l, _ = state.Links.Get(tx, k)
+	who, _ := state.Persons.Get(tx, k.Person)
+	for _, t := range who.Targets {
+		if t == target {
+			return k, l, nil
+		}
+	}
+	who.Targets = append(who.Targets, target)
+	state.Persons.Put(tx, k.Person, who)
+	return k, l, nil
+}
