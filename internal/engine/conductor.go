@@ -26,6 +26,8 @@ type Conductor struct {
 
 	wake chan struct{}
 
+	defining sync.Mutex
+
 	mu       sync.Mutex
 	busy     map[state.PersonID]bool
 	breaker  breaker
@@ -194,15 +196,11 @@ func (c *Conductor) drop(p state.PersonID) {
 	c.Wake()
 }
 
-// prepare makes the target ready: the place is the one it was, what it defines is known, and what the mapping
-// needs is made if that is wanted.
+// prepare makes the target ready: the place is the one it was, and what it defines is known.
 func (c *Conductor) prepare(ctx context.Context, now time.Time) (next time.Time, ok bool) {
 	err := c.checkPlace(ctx)
 	if err == nil {
 		err = c.target.Learn(ctx)
-	}
-	if err == nil && c.opts.CreateMissing && !c.e.opts.DryRun {
-		err = c.define(ctx)
 	}
 	if err != nil {
 		failure := contact.AsError(err)
@@ -213,7 +211,7 @@ func (c *Conductor) prepare(ctx context.Context, now time.Time) (next time.Time,
 	defer c.mu.Unlock()
 	c.ready = true
 	c.breaker.pass(now)
-	return c.usable, !c.usable.After(now)
+	return time.Time{}, true
 }
 
 // refused handles a failure that concerns the target as a whole and returns when to try again.
@@ -235,8 +233,11 @@ func (c *Conductor) refused(ctx context.Context, failure *contact.Error, now tim
 	return now.Add(5 * time.Second)
 }
 
-// define makes the labels and fields that the mapping needs and the target lacks.
+// define makes all labels and fields that the mapping needs and the target lacks. It is called by the first
+// delivery that needs one of them: before that nothing is changed at the target, not even its definitions.
 func (c *Conductor) define(ctx context.Context) error {
+	c.defining.Lock()
+	defer c.defining.Unlock()
 	rules := c.target.Rules()
 	wantLabels, wantFields := c.e.plan.Managed(c.name)
 	if rules.OptOutLabel != "" {

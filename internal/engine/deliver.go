@@ -334,24 +334,25 @@ func (w *work) diff() {
 // define makes sure that every label and field of the change exists at the target. What may not be made is
 // left out of the change and said.
 func (w *work) define(ctx context.Context) error {
-	rules := w.c.target.Rules()
+	c := w.c
+	rules := c.target.Rules()
+	if !w.complete(rules) && c.opts.CreateMissing {
+		if err := c.target.Learn(ctx); err != nil {
+			return err
+		}
+		if err := c.define(ctx); err != nil {
+			return err
+		}
+		rules = c.target.Rules()
+	}
+	c.mu.Lock()
+	usable := c.usable
+	c.mu.Unlock()
+	if usable.After(c.e.now()) {
+		return &contact.Error{Kind: contact.Unready, Message: "new labels or fields cannot be used yet", Until: usable}
+	}
 	if w.complete(rules) {
 		return nil
-	}
-	if w.c.opts.CreateMissing {
-		if err := w.c.target.Learn(ctx); err != nil {
-			return err
-		}
-		if err := w.c.define(ctx); err != nil {
-			return err
-		}
-		rules = w.c.target.Rules()
-		w.c.mu.Lock()
-		usable := w.c.usable
-		w.c.mu.Unlock()
-		if usable.After(w.c.e.now()) {
-			return &contact.Error{Kind: contact.Unready, Message: "new labels or fields cannot be used yet", Until: usable}
-		}
 	}
 	ch := &w.j.change
 	for key := range ch.Fields {

@@ -87,10 +87,26 @@ func newRig(t *testing.T, yaml string) *rig {
 	r := &rig{t: t, weni: rapidpro.New(rapidpro.Options{}), path: filepath.Join(t.TempDir(), "state.db")}
 	srv := httptest.NewServer(r.weni)
 	t.Cleanup(srv.Close)
+	r.defined()
 	r.yaml = fmt.Sprintf(yaml, srv.URL, r.weni.Token())
 	r.start()
 	t.Cleanup(func() { r.halt() })
 	return r
+}
+
+// defined makes what the mappings need, so that no test waits the seconds that new definitions take.
+func (r *rig) defined() {
+	r.t.Helper()
+	for _, name := range []string{"Clientes", "VIP", "Compradores", "Opt-out"} {
+		if _, err := r.weni.AddGroup(name, ""); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for key, kind := range map[string]string{"cidade": "text", "obs": "text", "compras": "numeric"} {
+		if _, err := r.weni.AddField(key, kind); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 // start opens the state and runs an engine on it.
