@@ -64,9 +64,9 @@ func (j *joiner) place(contacts []contact.Contact) []state.PersonID {
 
 // claim gives the part its person: whoever already has the identity, the person it had before, or a new one.
 func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
-	id := contact.Identity("")
+	id, assumed := contact.Identity(""), false
 	if phone, ok := c.Primary(); ok {
-		id = phone.Identity()
+		id, assumed = phone.Identity(), phone.AreaAssumed
 	}
 	name := contact.FoldName(c.Name.Value)
 	if p.Identity != id {
@@ -75,7 +75,7 @@ func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
 	p.Name = name
 	person := p.Person
 	if id != "" && !state.IsForgotten(j.tx, id) {
-		if owner := j.owner(id, p, name); owner != 0 && owner != person {
+		if owner := j.owner(id, p, name, assumed); owner != 0 && owner != person {
 			person = j.join(person, owner)
 		}
 	}
@@ -89,19 +89,21 @@ func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
 	}
 	state.Persons.Put(j.tx, person, who)
 	if id != "" {
-		j.write(id, p)
+		j.write(id, p, assumed)
 	}
 }
 
 // owner is the person who has the identity and whom this part may join. A number that two records of one
-// source give under different names is a shared line, and joins nobody.
-func (j *joiner) owner(id contact.Identity, p *state.RecordPart, name string) state.PersonID {
+// source give under different names is a shared line, and joins nobody; one that was completed by a default
+// area code joins nobody of another name.
+func (j *joiner) owner(id contact.Identity, p *state.RecordPart, name string, assumed bool) state.PersonID {
 	list, _ := state.Claims.Get(j.tx, id)
 	for _, c := range list {
 		if c.Key == j.key && c.Mapping == p.Mapping && c.Part == p.Part {
 			continue
 		}
-		if c.Key.Source == j.key.Source && c.Key != j.key && c.Name != name {
+		sameSource := c.Key.Source == j.key.Source && c.Key != j.key
+		if c.Name != name && (sameSource || assumed || c.Assumed) {
 			continue
 		}
 		if j.fits(c.Person, j.key, name) {
@@ -136,9 +138,9 @@ func (j *joiner) fits(person state.PersonID, key contact.Key, name string) bool 
 }
 
 // write stores the claim of a part.
-func (j *joiner) write(id contact.Identity, p *state.RecordPart) {
+func (j *joiner) write(id contact.Identity, p *state.RecordPart, assumed bool) {
 	list, _ := state.Claims.Get(j.tx, id)
-	claim := state.Claim{Key: j.key, Mapping: p.Mapping, Part: p.Part, Person: p.Person, Name: p.Name, Since: j.now}
+	claim := state.Claim{Key: j.key, Mapping: p.Mapping, Part: p.Part, Person: p.Person, Name: p.Name, Assumed: assumed, Since: j.now}
 	for i, c := range list {
 		if c.Key == j.key && c.Mapping == p.Mapping && c.Part == p.Part {
 			claim.Since = c.Since
