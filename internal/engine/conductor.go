@@ -138,11 +138,13 @@ func (c *Conductor) open(ctx context.Context, now time.Time) (next time.Time, ok
 	}
 	c.mu.Lock()
 	until, resting := c.breaker.open(now)
-	ready := c.ready
+	ready, usable := c.ready, c.usable
 	c.mu.Unlock()
 	switch {
 	case resting:
 		return until, false
+	case usable.After(now):
+		return usable, false // definitions were just made; nobody tries in vain
 	case !ready:
 		return c.prepare(ctx, now)
 	}

@@ -235,17 +235,18 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 	}
 }
 
-// consent writes what the record says about the person's will into the ledger of its identities.
+// consent writes what the record says about the person's will into the ledger of its numbers. A record that no
+// longer stands for a contact still speaks for its person here.
 func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) {
+	at := max(rec.Version.Event, rec.Version.Arrival)
 	for i := range d.contacts {
 		c := &d.contacts[i]
-		if c.OptOut == contact.Unsaid || c.Leaving || c.Fatal() {
+		if c.OptOut == contact.Unsaid || c.Fatal() {
 			continue
 		}
-		at := max(rec.Version.Event, rec.Version.Arrival)
-		for _, p := range rec.Parts {
-			if p.Mapping == c.Mapping && p.Part == c.Part && p.Identity != "" {
-				state.SetConsent(tx, p.Identity, d.key.Source, c.OptOut == contact.Yes, at)
+		for _, p := range c.Phones {
+			if p.Identifies() {
+				state.SetConsent(tx, p.Identity(), d.key.Source, c.OptOut == contact.Yes, at)
 			}
 		}
 	}

@@ -1,0 +1,515 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"syncer/internal/console"
+	"syncer/internal/contact"
+	"syncer/internal/engine"
+	"syncer/internal/reconcile"
+	"syncer/internal/state"
+)
+
+// wrong is an error of whoever asked, not of syncer.
+func wrong(format string, args ...any) error {
+	return &contact.Error{Kind: contact.Invalid, Message: fmt.Sprintf(format, args...)}
+}
+
+func letterID(k state.LinkKey) string {
+	return k.Target + "/" + strconv.FormatUint(uint64(k.Person), 10)
+}
+
+func parseLetter(id string) (state.LinkKey, error) {
+	target, person, ok := strings.Cut(id, "/")
+	n, err := strconv.ParseUint(person, 10, 64)
+	if !ok || err != nil {
+		return state.LinkKey{}, wrong("%q is no id of a dead letter; `syncer dead list` shows them", id)
+	}
+	return state.LinkKey{Target: target, Person: state.PersonID(n)}, nil
+}
+
+// DeadLetters lists dead letters.
+func (a *App) DeadLetters(_ context.Context, f console.DeadFilter) (out []console.DeadLetter, err error) {
+	err = a.store.View(func(tx state.Tx) error {
+		out = nil
+		for k, d := range state.Dead.All(tx, nil, nil) {
+			if f.Target != "" && f.Target != d.Target || f.Kind != "" && f.Kind != string(d.Kind) || f.ID != "" && f.ID != letterID(k) {
+				continue
+			}
+			if out = append(out, console.DeadLetter{ID: letterID(k), DeadLetter: d}); f.Limit > 0 && len(out) == f.Limit {
+				break
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// RetryDead makes dead letters due again.
+func (a *App) RetryDead(ctx context.Context, f console.DeadFilter) (int, error) {
+	return a.eachDead(ctx, f, func(tx state.Tx, k state.LinkKey, l *state.Link) {
+		l.Fails, l.Refused, l.Waiting = 0, 0, nil
+		state.Schedule(tx, k, l, state.LaneBulk, a.now())
+		state.Links.Put(tx, k, *l)
+	})
+}
+
+// DropDead removes dead letters: the person is left as they are until something newer comes.
+func (a *App) DropDead(ctx context.Context, f console.DeadFilter) (int, error) {
+	return a.eachDead(ctx, f, func(tx state.Tx, k state.LinkKey, l *state.Link) {
+		l.Waiting = nil
+		state.Links.Put(tx, k, *l)
+	})
+}
+
+func (a *App) eachDead(ctx context.Context, f console.DeadFilter, do func(state.Tx, state.LinkKey, *state.Link)) (n int, err error) {
+	letters, err := a.DeadLetters(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	if f.ID != "" && len(letters) == 0 {
+		return 0, wrong("there is no dead letter %q", f.ID)
+	}
+	for batch := range slices.Chunk(letters, 200) {
+		if err := a.store.Update(ctx, func(tx state.Tx) error {
+			for _, d := range batch {
+				k, err := parseLetter(d.ID)
+				if err != nil {
+					return err
+				}
+				state.Dead.Delete(tx, k)
+				if l, ok := state.Links.Get(tx, k); ok {
+					do(tx, k, &l)
+				}
+			}
+			return nil
+		}); err != nil {
+			return n, err
+		}
+		n += len(batch)
+	}
+	a.wakeTargets()
+	return n, nil
+}
+
+func (a *App) wakeTargets() {
+	g := a.gen.Load()
+	for _, name := range g.engine.Targets() {
+		g.engine.Conductor(name).Wake()
+	}
+}
+
+// Quarantined lists the webhooks that could not be read, newest first.
+func (a *App) Quarantined(_ context.Context, limit int) (out []console.QuarantineItem, err error) {
+	err = a.store.View(func(tx state.Tx) error {
+		out = nil
+		for id, q := range state.Quarantine.All(tx, nil, nil) {
+			out = append(out, console.QuarantineItem{ID: id, Source: q.Source, At: contact.FromMicros(q.At), Reason: q.Reason, Bytes: len(q.Body)})
+		}
+		return nil
+	})
+	slices.Reverse(out)
+	if limit > 0 && len(out) > limit {
+		out = out[:limit]
+	}
+	return out, err
+}
+
+// Reconcile starts a run. In a daemon it returns at once; a command that works on the state itself waits for
+// the end and then delivers what was released.
+func (a *App) Reconcile(ctx context.Context, ask console.RunAsk) (state.Run, error) {
+	g := a.gen.Load()
+	if _, ok := g.plan.Source(ask.Source); !ok {
+		return state.Run{}, wrong("there is no source %q; there are: %s", ask.Source, strings.Join(sourceNames(g), ", "))
+	}
+	if ask.Kind == "" {
+		ask.Kind = reconcile.Changes
+	}
+	choose, err := chooser(ask.Only)
+	if err != nil {
+		return state.Run{}, err
+	}
+	req := reconcile.Ask{Source: ask.Source, Kind: ask.Kind, Yes: ask.Yes, Hold: ask.Hold, Choose: choose, Limit: ask.Limit}
+	if a.base == nil {
+		run, err := g.runner.Run(ctx, req)
+		if err == nil && run.State == engine.RunReleased {
+			err = a.deliverAll(ctx, g)
+		}
+		return run, err
+	}
+	began := make(chan state.Run, 1)
+	ended := make(chan error, 1)
+	req.Began = func(r state.Run) { began <- r }
+	a.mu.Lock()
+	base := g.ctx
+	g.tasks.Go(func() {
+		_, err := g.runner.Run(base, req)
+		ended <- err
+	})
+	a.mu.Unlock()
+	select {
+	case r := <-began:
+		return r, nil
+	case err := <-ended:
+		if errors.Is(err, reconcile.ErrBusy) {
+			return state.Run{}, wrong("%v", err)
+		}
+		return state.Run{}, err
+	case <-ctx.Done():
+		return state.Run{}, ctx.Err()
+	}
+}
+
+func sourceNames(g *generation) (names []string) {
+	for _, s := range g.plan.Sources {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// deliverAll works off what is due, for a command that runs without a daemon.
+func (a *App) deliverAll(ctx context.Context, g *generation) error {
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.engine.Run(ctx)
+	}()
+	defer func() { stop(); <-done }()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		rest, err := a.underWay(g)
+		if err != nil || !rest {
+			return err
+		}
+	}
+}
+
+// underWay reports whether anything is due now or being delivered. What waits for a later moment, or at a
+// target that is paused, does not count.
+func (a *App) underWay(g *generation) (busy bool, err error) {
+	soon := a.now().Add(time.Minute)
+	err = a.store.View(func(tx state.Tx) error {
+		busy = state.CountDueRecords(tx, 1) > 0
+		for _, name := range g.engine.Targets() {
+			s := g.engine.Conductor(name).Status()
+			busy = busy || s.Busy > 0
+			if s.Paused != nil {
+				continue
+			}
+			for lane := state.LaneConsent; lane <= state.LaneBulk; lane++ {
+				people, _ := state.DueLinks(tx, name, lane, soon, 1, nil)
+				busy = busy || len(people) > 0
+			}
+		}
+		return nil
+	})
+	return busy, err
+}
+
+// chooser turns record keys into a filter of planned people.
+func chooser(only []string) (func(engine.Planned) bool, error) {
+	if len(only) == 0 {
+		return nil, nil
+	}
+	var want []contact.Key
+	for _, s := range only {
+		k, err := contact.ParseKey(s)
+		if err != nil {
+			return nil, wrong("%v", err)
+		}
+		want = append(want, k)
+	}
+	return func(p engine.Planned) bool {
+		return slices.ContainsFunc(p.Keys, func(k contact.Key) bool { return slices.Contains(want, k) })
+	}, nil
+}
+
+// Runs lists runs, newest first.
+func (a *App) Runs(_ context.Context, limit int) (out []state.Run, err error) {
+	err = a.store.View(func(tx state.Tx) error {
+		out = nil
+		for _, r := range state.Runs.All(tx, nil, nil) {
+			out = append(out, r)
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(x, y state.Run) int { return int(min(max(y.Started-x.Started, -1), 1)) })
+	if limit > 0 && len(out) > limit {
+		out = out[:limit]
+	}
+	return out, err
+}
+
+// RunState returns one run.
+func (a *App) RunState(_ context.Context, id string) (r state.Run, err error) {
+	err = a.store.View(func(tx state.Tx) error {
+		var ok bool
+		if r, ok = state.Runs.Get(tx, id); !ok {
+			return wrong("there is no run %q; `syncer status` shows those that wait", id)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// Plan lists what a held run would do, page by page.
+func (a *App) Plan(_ context.Context, run, after string, limit int, show bool) (page console.PlanPage, err error) {
+	var from *state.HoldKey
+	if after != "" {
+		k, err := parseLetter(after)
+		if err != nil {
+			return page, err
+		}
+		from = &state.HoldKey{Run: run, LinkKey: k}
+	}
+	if limit <= 0 || limit > 1000 {
+		limit = 200
+	}
+	rows, err := a.gen.Load().engine.Held(run, from, limit)
+	if err != nil {
+		return page, err
+	}
+	page.Rows = make([]console.PlanRow, 0, len(rows))
+	for _, p := range rows {
+		row := console.PlanRow{Target: p.Target, Person: p.Person, Contact: p.Contact, What: what(&p.Change), Steps: steps(p.Change.Steps, show)}
+		for _, k := range p.Keys {
+			row.Records = append(row.Records, k.String())
+		}
+		page.Rows = append(page.Rows, row)
+		page.Next = letterID(p.LinkKey)
+	}
+	if len(rows) < limit {
+		page.Next = ""
+	}
+	return page, nil
+}
+
+func what(c *contact.Change) string {
+	switch {
+	case c.Create:
+		return "create"
+	case c.Delete:
+		return "delete"
+	case c.Block:
+		return "block"
+	case c.Writes() && c.Relabels():
+		return "update and label"
+	case c.Writes():
+		return "update"
+	case c.Relabels():
+		return "label"
+	}
+	return "nothing"
+}
+
+// steps masks what a change shows, unless the viewer asked to see it.
+func steps(in []contact.Step, show bool) []contact.Step {
+	out := slices.Clone(in)
+	if show {
+		return out
+	}
+	for i := range out {
+		s := &out[i]
+		if strings.HasPrefix(s.Attr, "labels.") {
+			continue // names of labels are the operator's own words
+		}
+		s.Old, s.New = mask(s.Attr, s.Old), mask(s.Attr, s.New)
+	}
+	return out
+}
+
+func mask(attr, v string) string {
+	if attr == "urns" || attr == "contact" && strings.Contains(v, ":") {
+		return contact.MaskURN(contact.URN(v))
+	}
+	if attr == "contact" {
+		return v
+	}
+	return contact.MaskText(v)
+}
+
+// Apply releases a held run, or some of it.
+func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (int, error) {
+	choose, err := chooser(ask.Only)
+	if err != nil {
+		return 0, err
+	}
+	g := a.gen.Load()
+	n, err := g.runner.Apply(ctx, run, choose, ask.Limit)
+	if err != nil || a.base != nil {
+		return n, err
+	}
+	return n, a.deliverAll(ctx, g)
+}
+
+// Discard drops a held run.
+func (a *App) Discard(ctx context.Context, run string) (int, error) {
+	if _, err := a.RunState(ctx, run); err != nil {
+		return 0, err
+	}
+	return a.gen.Load().runner.Discard(ctx, run)
+}
+
+// Pause stops a target from being used; Resume uses it again.
+func (a *App) Pause(ctx context.Context, target, why string) error {
+	c, err := a.conductor(target)
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		why = "paused by hand"
+	}
+	c.Pause(ctx, "", why)
+	return nil
+}
+
+// Resume uses a paused target again.
+func (a *App) Resume(ctx context.Context, target string) error {
+	c, err := a.conductor(target)
+	if err != nil {
+		return err
+	}
+	return c.Resume(ctx)
+}
+
+func (a *App) conductor(target string) (*engine.Conductor, error) {
+	e := a.gen.Load().engine
+	if c := e.Conductor(target); c != nil {
+		return c, nil
+	}
+	return nil, wrong("there is no target %q; there are: %s", target, strings.Join(e.Targets(), ", "))
+}
+
+// Rebind accepts that the credentials of a target or source open another place than before.
+func (a *App) Rebind(ctx context.Context, what string) error {
+	if !strings.Contains(what, "/") {
+		what = "target/" + what
+	}
+	err := a.store.Update(ctx, func(tx state.Tx) error {
+		if _, ok := state.Places.Get(tx, what); !ok {
+			return wrong("%q is not bound to a place", what)
+		}
+		state.Places.Delete(tx, what)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if target, ok := strings.CutPrefix(what, "target/"); ok {
+		return a.Resume(ctx, target)
+	}
+	return nil
+}
+
+// Conflicts lists the questions that only people can answer.
+func (a *App) Conflicts(_ context.Context, show bool) (out []console.Conflict, err error) {
+	err = a.store.View(func(tx state.Tx) error {
+		out = nil
+		for id, c := range state.Conflicts.All(tx, nil, nil) {
+			if !show {
+				c.Identity = contact.Identity(contact.MaskIdentity(c.Identity))
+			}
+			out = append(out, console.Conflict{ID: id, Conflict: c})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ResolveConflict takes a question off the list and looks at its records again.
+func (a *App) ResolveConflict(ctx context.Context, id string) error {
+	g := a.gen.Load()
+	err := a.store.Update(ctx, func(tx state.Tx) error {
+		c, ok := state.Conflicts.Get(tx, id)
+		if !ok {
+			return wrong("there is no conflict %q; `syncer conflicts list` shows them", id)
+		}
+		state.Conflicts.Delete(tx, id)
+		for _, k := range c.Records {
+			g.engine.Recheck(tx, k)
+		}
+		return nil
+	})
+	a.wakeTargets()
+	return err
+}
+
+// Link says by hand that a record's person is a certain contact.
+func (a *App) Link(ctx context.Context, key, target, id string) error {
+	k, err := contact.ParseKey(key)
+	if err != nil {
+		return wrong("%v", err)
+	}
+	if _, err := a.conductor(target); err != nil {
+		return err
+	}
+	return a.gen.Load().engine.LinkByHand(ctx, k, target, id)
+}
+
+// Unlink takes a link back; the contact is left as it is, and not linked again by itself.
+func (a *App) Unlink(ctx context.Context, key, target string) error {
+	k, err := contact.ParseKey(key)
+	if err != nil {
+		return wrong("%v", err)
+	}
+	if _, err := a.conductor(target); err != nil {
+		return err
+	}
+	return a.gen.Load().engine.UnlinkByHand(ctx, k, target)
+}
+
+// Forget erases a person everywhere it can, and everything syncer knows of them.
+func (a *App) Forget(ctx context.Context, what string) (string, error) {
+	people, err := a.find(what)
+	if err != nil {
+		return "", err
+	}
+	records := 0
+	err = a.store.Update(ctx, func(tx state.Tx) error {
+		records = 0
+		for _, p := range people {
+			who, _ := state.Persons.Get(tx, p)
+			for _, k := range who.Records {
+				e := state.Prepare(a.now(), []contact.Event{{Kind: contact.Erase, Key: k}})
+				state.AcceptOne(tx, &e[0], state.Travel{Lane: state.LaneConsent})
+				records++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	g := a.gen.Load()
+	g.engine.Wake()
+	if a.base == nil {
+		if err := a.deliverAll(ctx, g); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d people with %d records are being erased; where a target cannot delete, a conflict says what to erase by hand", len(people), records), nil
+}
+
+// Backup writes a consistent copy of the state.
+func (a *App) Backup(ctx context.Context, w io.Writer) error { return a.store.Backup(ctx, w) }
+
+// Compact gives free space back.
+func (a *App) Compact(ctx context.Context) (console.CompactResult, error) {
+	before := a.store.Stats().Bytes
+	err := a.store.Compact(ctx)
+	return console.CompactResult{Before: before, After: a.store.Stats().Bytes}, err
+}

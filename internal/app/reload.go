@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"syncer/internal/console"
+	"syncer/internal/contact"
+	"syncer/internal/engine"
+	"syncer/internal/reconcile"
+	"syncer/internal/state"
+)
+
+// Reload reads the mapping file again. When it is wrong, the old one stays in use and the error says why.
+// When it means something else than before, what that changes is computed and held as a plan.
+func (a *App) Reload(ctx context.Context) (console.ReloadResult, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.gen.Load()
+	plan, err := loadPlan(a.opts)
+	var gen *generation
+	if err == nil {
+		gen, err = a.generate(plan)
+	}
+	if err != nil {
+		a.reloaded.Store(&reloadError{a.now(), err})
+		a.log.Error("the new mapping file is not used; the old one stays", "error", err)
+		return console.ReloadResult{Hash: old.plan.Hash}, err
+	}
+	a.reloaded.Store(nil)
+	if a.base != nil {
+		// The door is open meanwhile: what arrives is stored, and delivered by the new generation.
+		old.wait()
+		for _, l := range gen.ledgers {
+			if err := l.Reload(); err != nil { // what the old generation spent meanwhile
+				a.log.Error("the call ledger could not be read again", "error", err)
+			}
+		}
+	}
+	a.gen.Store(gen)
+	a.door.Set(gen.routes)
+	res := console.ReloadResult{Hash: plan.Hash, Changed: plan.Hash != old.plan.Hash}
+	if a.base != nil {
+		gen.start(a.base)
+		base := a.base
+		gen.tasks.Go(func() { a.planMapping(base) })
+	}
+	res.Message = "the mapping file is in use; nobody's mapping changed"
+	if res.Changed {
+		res.Message = "the mapping file is in use; what it changes is being computed and held as a plan, see status"
+	}
+	return res, nil
+}
+
+const mappingMark = "mapping"
+
+// resumeMapping checks at start whether the mapping file is another one than at the last stop.
+func (a *App) resumeMapping(ctx context.Context) {
+	a.mu.Lock()
+	gen := a.gen.Load()
+	running := a.base != nil
+	if running {
+		gen.tasks.Go(func() { a.planMapping(ctx) })
+	}
+	a.mu.Unlock()
+}
+
+// planMapping computes what a changed mapping file changes, and holds it as a plan. It does nothing when the
+// file means what it meant before.
+func (a *App) planMapping(ctx context.Context) {
+	gen := a.gen.Load()
+	var known state.Mark
+	var have bool
+	if err := a.store.View(func(tx state.Tx) error {
+		known, have = state.Marks.Get(tx, mappingMark)
+		return nil
+	}); err != nil {
+		a.log.Error("the mapping in use could not be read", "error", err)
+		return
+	}
+	if have && known.Text == gen.plan.Hash {
+		return
+	}
+	if have {
+		run, err := gen.runner.Run(ctx, reconcile.Ask{Kind: reconcile.Mapping})
+		var failure *contact.Error
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.As(err, &failure):
+			a.log.Warn("what the new mapping changes cannot be computed yet; it is tried again", "error", err)
+			select {
+			case <-time.After(time.Minute):
+				gen.tasks.Go(func() { a.planMapping(ctx) })
+			case <-ctx.Done():
+			}
+			return
+		case err != nil:
+			a.log.Error("what the new mapping changes cannot be computed", "error", err)
+			return
+		case run.State == engine.RunHeld:
+			a.log.Warn("the mapping file changed; what it changes waits to be applied", "run", run.ID, "people", run.Held)
+		}
+	}
+	if err := a.store.Update(ctx, func(tx state.Tx) error {
+		state.Marks.Put(tx, mappingMark, state.Mark{Text: gen.plan.Hash, At: contact.Micros(a.now())})
+		return nil
+	}); err != nil {
+		a.log.Error("the mapping in use could not be noted", "error", err)
+	}
+}
+
+// prepareSources loads what each source needs to read its records, at start and then daily, and checks that
+// its credentials open the place they opened before.
+func (g *generation) prepareSources(ctx context.Context) {
+	for {
+		next := 24 * time.Hour
+		for name := range g.sources {
+			if err := g.prepareSource(ctx, name); err != nil && ctx.Err() == nil {
+				failure := contact.AsError(err)
+				g.a.log.Warn("a source's definitions cannot be read", "source", name, "kind", failure.Kind, "error", failure)
+				next = min(next, time.Minute)
+			}
+		}
+		g.engine.Wake()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(next):
+		}
+	}
+}
+
+func (g *generation) prepareSource(ctx context.Context, name string) error {
+	src := g.sources[name]
+	id, place, err := src.Place(ctx)
+	if err != nil {
+		return err
+	}
+	if err := g.engine.Bind(ctx, "source/"+name, id, place); err != nil {
+		return err
+	}
+	return src.Prepare(ctx)
+}
