@@ -28,6 +28,13 @@ func targetLimits(s mapping.Target) map[string]budget.Limit {
 	return map[string]budget.Limit{contact.ScopeContacts: limit(s.Rate.Contacts), contact.ScopeOther: limit(s.Rate.Other)}
 }
 
+// pipedriveTokens is the day's budget of the smallest Pipedrive account: one seat on the lowest plan. The calls
+// that syncer makes most cost ten.
+const (
+	pipedriveTokens = 30_000
+	tokensPerCall   = 10
+)
+
 // sourceLimits are those of a source's API. Pipedrive counts tokens a day and calls in two seconds; the
 // smallest plan allows 20 of the latter.
 func sourceLimits(s mapping.Source) map[string]budget.Limit {
@@ -35,8 +42,12 @@ func sourceLimits(s mapping.Source) map[string]budget.Limit {
 	switch {
 	case s.Kind == "pipedrive":
 		one = budget.Limit{PerSecond: 6, InFlight: 2}
+		one.Daily = pipedriveTokens / tokensPerCall
 		if s.API != nil && s.API.PerTwoSecs > 0 {
 			one.PerSecond = float64(s.API.PerTwoSecs) * 0.3
+		}
+		if s.API != nil && s.API.PerDay > 0 {
+			one.Daily = max(s.API.PerDay/tokensPerCall, 1)
 		}
 	case s.List != nil && s.List.PerHour > 0:
 		one = budget.Limit{PerHour: s.List.PerHour, InFlight: 4}

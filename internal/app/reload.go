@@ -9,6 +9,7 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/engine"
 	"syncer/internal/reconcile"
+	"syncer/internal/source"
 	"syncer/internal/state"
 )
 
@@ -111,23 +112,39 @@ func (a *App) planMapping(ctx context.Context) {
 	}
 }
 
-// prepareSources loads what each source needs to read its records, at start and then daily, and checks that
-// its credentials open the place they opened before.
+// How often the definitions of sources are read, and looked at for names that records use and they lack.
+const (
+	prepareEvery = 24 * time.Hour
+	prepareAgain = time.Minute // after a failure, and at most so often for names that are lacking
+	staleEvery   = 5 * time.Second
+)
+
+// prepareSources loads what each source needs to read its records, at start, then daily, and when a record uses
+// a name that is not known. It also checks that the credentials open the place they opened before.
 func (g *generation) prepareSources(ctx context.Context) {
+	due := map[string]time.Time{}
+	tick := time.NewTicker(staleEvery)
+	defer tick.Stop()
 	for {
-		next := 24 * time.Hour
-		for name := range g.sources {
+		for name, src := range g.sources {
+			now := g.a.now()
+			s, ok := src.(source.Stale)
+			stale := ok && s.Stale() && !due[name].Add(prepareAgain-prepareEvery).After(now)
+			if due[name].After(now) && !stale {
+				continue
+			}
+			due[name] = now.Add(prepareEvery)
 			if err := g.prepareSource(ctx, name); err != nil && ctx.Err() == nil {
 				failure := contact.AsError(err)
 				g.a.log.Warn("a source's definitions cannot be read", "source", name, "kind", failure.Kind, "error", failure)
-				next = min(next, time.Minute)
+				due[name] = now.Add(prepareAgain)
 			}
+			g.engine.Wake()
 		}
-		g.engine.Wake()
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(next):
+		case <-tick.C:
 		}
 	}
 }

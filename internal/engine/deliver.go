@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -114,6 +115,10 @@ func (w *work) deliver(ctx context.Context) {
 	}
 	if err := w.define(ctx); err != nil {
 		w.fail(ctx, err)
+		return
+	}
+	if j.change.Empty() {
+		w.end(ctx, "unchanged", nil)
 		return
 	}
 	if err := w.write(ctx); err != nil {
@@ -354,8 +359,13 @@ func (w *work) define(ctx context.Context) error {
 	if w.complete(rules) {
 		return nil
 	}
-	ch := &w.j.change
-	for key := range ch.Fields {
+	omit(&w.j.change, rules)
+	return nil
+}
+
+// omit leaves out of a change what the target has not defined, and says so.
+func omit(ch *contact.Change, rules *contact.Rules) {
+	for _, key := range slices.Sorted(maps.Keys(ch.Fields)) {
 		if _, ok := rules.Catalog.Fields[key]; !ok {
 			delete(ch.Fields, key)
 			ch.Steps = append(ch.Steps, contact.Step{Attr: "fields." + key, Kept: "the target has no such field; create it or set create_missing"})
@@ -368,7 +378,6 @@ func (w *work) define(ctx context.Context) error {
 		}
 		return !ok
 	})
-	return nil
 }
 
 func (w *work) complete(rules *contact.Rules) bool {
@@ -628,7 +637,9 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			return w.strand(tx)
 		}
 		w.record(tx, &l, outcome, failure, now)
-		state.Finish(tx, j.key, &l, j.person.Seq, now)
+		if state.Finish(tx, j.key, &l, j.person.Seq, now) && outcome == "written" && w.unfinished(&l) {
+			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second))
+		}
 		state.Links.Put(tx, j.key, l)
 		return nil
 	})
@@ -637,6 +648,19 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		w.pauseAfterStoreError(err)
 	}
 	c.observe(w, outcome, failure)
+}
+
+// unfinished reports whether the contact, as the target showed it after the write, is still not as desired:
+// somebody edited it unseen, or a value did not stay as it was written. Values that never stay end in Left.
+func (w *work) unfinished(l *state.Link) bool {
+	j := w.j
+	if j.observed == nil || l.Contact == "" {
+		return false
+	}
+	rules := w.c.target.Rules()
+	again := contact.Diff(&j.desired, j.optedOut, j.observed, l.Link, rules)
+	omit(&again, rules)
+	return !again.Empty()
 }
 
 // pauseAfterStoreError keeps a store that refuses writes from turning into a loop of repeated deliveries.

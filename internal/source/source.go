@@ -14,13 +14,14 @@ import (
 // Source is one configured source of records.
 type Source interface {
 	// Decode turns an authentic webhook body into events. Events of types that the source ignores are left
-	// out: an empty result is no error. The version's arrival is filled by the caller.
+	// out: an empty result is no error. A body of several events may give some beside an error about the
+	// rest. The version's arrival is filled by the caller.
 	Decode(h http.Header, body []byte) ([]contact.Event, error)
 	// Record reads a payload, of a webhook or of the API alike, as the mapping sees it. It does no network
 	// calls; names of options and fields come from what Prepare loaded.
 	Record(payload []byte) (map[string]any, error)
 	// Prepare loads what Record needs from the API: field names, options, labels. It is called at start,
-	// then daily, and whenever Record reports ErrStale.
+	// then daily, and whenever the source is Stale.
 	Prepare(ctx context.Context) error
 	// Definitions changes whenever Prepare found other names than before, so that records mapped under the
 	// old ones are mapped again. It is stable across restarts.
@@ -41,6 +42,11 @@ type Source interface {
 // Challenger is implemented by sources whose sender checks the address with a GET before it uses it.
 type Challenger interface {
 	Challenge(w http.ResponseWriter, r *http.Request)
+}
+
+// Stale is implemented by sources that notice when a record uses names that Prepare has not seen.
+type Stale interface {
+	Stale() bool
 }
 
 // Window is what a walk reads.
