@@ -57,11 +57,11 @@ func TestLayers(t *testing.T) {
 		"intake":    {"contact", "mapping", "source"},
 		"engine":    {"contact", "mapping", "state", "source", "budget"},
 		"reconcile": {"contact", "mapping", "state", "source", "engine"},
-		"console":   {"contact", "state"},
+		"console":   {"contact", "state", "console"},
 		"obs":       {"contact", "state"},
 		"config":    {},
 		"notify":    {"contact", "mapping", "outbound", "obs"},
-		"sandbox":   {"contact", "mapping", "omni/table", "omni/backend", "sandbox"},
+		"sandbox":   {"contact", "mapping", "omni/table", "sandbox"},
 	}
 	for path, p := range all {
 		for root, allowed := range may {

@@ -15,8 +15,8 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 	"syncer/internal/omni"
-	"syncer/internal/omni/backend"
 	"syncer/internal/sandbox"
+	"syncer/internal/sandbox/backend"
 	"syncer/internal/sandbox/omnichannel"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"syncer/internal/omni/backend"
+	"syncer/internal/sandbox/backend"
 )
 
 var identifier = regexp.MustCompile(`^[A-Za-z0-9._:-]{3,64}$`)

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"syncer/internal/mapping"
-	"syncer/internal/omni/backend"
 	"syncer/internal/omni/table"
 	"syncer/internal/sandbox"
+	"syncer/internal/sandbox/backend"
 )
 
 // What clients have to send when Options names nothing else.

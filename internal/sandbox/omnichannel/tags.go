@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"syncer/internal/contact"
-	"syncer/internal/omni/backend"
+	"syncer/internal/sandbox/backend"
 )
 
 var hexColor = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)

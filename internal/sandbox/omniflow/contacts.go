@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"syncer/internal/omni/backend"
+	"syncer/internal/sandbox/backend"
 )
 
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{7,14}$`)

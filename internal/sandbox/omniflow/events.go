@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"syncer/internal/omni/backend"
+	"syncer/internal/sandbox/backend"
 )
 
 // Conversation is a conversation as the API shows it.

@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"syncer/internal/mapping"
-	"syncer/internal/omni/backend"
 	"syncer/internal/omni/table"
 	"syncer/internal/sandbox"
+	"syncer/internal/sandbox/backend"
 )
 
 // DefaultToken is the API key when Options names none.

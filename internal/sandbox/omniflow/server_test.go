@@ -16,8 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"syncer/internal/mapping"
-	"syncer/internal/omni/backend"
 	"syncer/internal/sandbox"
+	"syncer/internal/sandbox/backend"
 	"syncer/internal/sandbox/omniflow"
 )
 
