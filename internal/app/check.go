@@ -210,7 +210,7 @@ func (c *checker) campaigns(ctx context.Context, about string, t *weni.Target, s
 	labels, fields := c.plan.Managed(spec.Name)
 	for _, camp := range campaigns {
 		for _, name := range labels {
-			if l, ok := t.Rules().Catalog.Label(name); ok && l.ID == camp.Group {
+			if l, ok := t.Rules().Catalog.Label(name); ok && l.ID == camp.Label {
 				c.r.add("warning", about, "giving the label %q starts the campaign %q, which may message people", name, camp.Name)
 			}
 		}

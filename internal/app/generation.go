@@ -60,7 +60,7 @@ func (a *App) generate(plan *mapping.Plan) (*generation, error) {
 			errs = append(errs, fmt.Errorf("target %s: %w", spec.Name, err))
 			continue
 		}
-		options[spec.Name] = engine.TargetOptions{Target: t, Budget: g.ledgers["target/"+spec.Name], CreateMissing: spec.CreateMissing || spec.Kind == "omnichannel"}
+		options[spec.Name] = engine.TargetOptions{Target: t, Budget: g.ledgers["target/"+spec.Name], CreateMissing: spec.CreateMissing || spec.Kind == "omnichannel", AllowCampaigns: spec.AllowCampaign}
 	}
 	if plan.Notify != nil {
 		n, err := notify.New(*plan.Notify, notify.Deps{Transport: a.opts.Transport, Logger: a.log, Now: a.now})

@@ -285,17 +285,21 @@ func (a *App) Plan(_ context.Context, run, after string, limit int, show bool) (
 	}
 	page.Rows = make([]console.PlanRow, 0, len(rows))
 	for _, p := range rows {
-		row := console.PlanRow{Target: p.Target, Person: p.Person, Contact: p.Contact, What: what(&p.Change), Steps: steps(p.Change.Steps, show)}
-		for _, k := range p.Keys {
-			row.Records = append(row.Records, k.String())
-		}
-		page.Rows = append(page.Rows, row)
+		page.Rows = append(page.Rows, planRow(p, show))
 		page.Next = letterID(p.LinkKey)
 	}
 	if len(rows) < limit {
 		page.Next = ""
 	}
 	return page, nil
+}
+
+func planRow(p engine.Planned, show bool) console.PlanRow {
+	row := console.PlanRow{Target: p.Target, Person: p.Person, Contact: p.Contact, What: what(&p.Change), Steps: steps(p.Change.Steps, show)}
+	for _, k := range p.Keys {
+		row.Records = append(row.Records, k.String())
+	}
+	return row
 }
 
 func what(c *contact.Change) string {
@@ -343,17 +347,33 @@ func mask(attr, v string) string {
 }
 
 // Apply releases a held run, or some of it.
-func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (int, error) {
+func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (out console.Applied, err error) {
 	choose, err := chooser(ask.Only)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	g := a.gen.Load()
-	n, err := g.runner.Apply(ctx, run, choose, ask.Limit)
-	if err != nil || a.base != nil {
-		return n, err
+	done, err := g.runner.Apply(ctx, run, choose, ask.Limit)
+	if err != nil {
+		return out, err
 	}
-	return n, a.deliverAll(ctx, g)
+	out.People = done.People
+	for _, p := range done.Moved {
+		out.Moved = append(out.Moved, planRow(p, false))
+	}
+	if a.base == nil {
+		err = a.deliverAll(ctx, g)
+	}
+	return out, err
+}
+
+// Undo makes a plan that takes back what a run did.
+func (a *App) Undo(ctx context.Context, run string) (state.Run, error) {
+	r, err := a.gen.Load().runner.Undo(ctx, run)
+	if err != nil {
+		return r, wrong("%v", err)
+	}
+	return r, nil
 }
 
 // Discard drops a held run.

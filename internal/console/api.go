@@ -28,7 +28,9 @@ type Operations interface {
 	Runs(ctx context.Context, limit int) ([]state.Run, error)
 	RunState(ctx context.Context, id string) (state.Run, error)
 	Plan(ctx context.Context, run string, after string, limit int, show bool) (PlanPage, error)
-	Apply(ctx context.Context, run string, ask ApplyAsk) (int, error)
+	Apply(ctx context.Context, run string, ask ApplyAsk) (Applied, error)
+	// Undo makes a plan that takes back what a run did.
+	Undo(ctx context.Context, run string) (state.Run, error)
 	Discard(ctx context.Context, run string) (int, error)
 
 	Pause(ctx context.Context, target, why string) error
@@ -185,6 +187,12 @@ type RunAsk struct {
 type ApplyAsk struct {
 	Only  []string `json:"only,omitempty"` // record keys
 	Limit int      `json:"limit,omitempty"`
+}
+
+// Applied says what an apply let go, and for whom something changed since the plan was made: those were left out.
+type Applied struct {
+	People int       `json:"people"`
+	Moved  []PlanRow `json:"moved,omitempty"`
 }
 
 // PlanPage is a part of a plan.

@@ -3,6 +3,7 @@ package contact
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -129,6 +130,7 @@ const (
 	KeptMode      = "the mapping only creates contacts"
 	KeptUpdate    = "the mapping only updates contacts"
 	KeptCannot    = "the target cannot do this"
+	KeptUndone    = "it was undone by hand; it is left until the source changes"
 	KeptNoAddress = "no number identifies the person"
 )
 
@@ -374,6 +376,10 @@ func (b *differ) labels() {
 			continue // see consent
 		}
 		wanted := b.d.Labels[name]
+		if left, ok := b.link.Left["labels."+name]; ok && left == strconv.FormatBool(wanted) {
+			b.kept("labels."+name, KeptUndone)
+			continue
+		}
 		label, known := b.rules.Catalog.Label(name)
 		member := known && slices.Contains(b.seen.Labels, label.ID)
 		switch {
@@ -485,6 +491,8 @@ func Settle(d *Desired, c *Change, base Base, rules *Rules, optedOut bool) Base 
 			next.URNs = append(next.URNs, u)
 		}
 	}
-	next.URNs = slices.DeleteFunc(next.URNs, func(u URN) bool { return slices.Contains(c.DropURNs, u) })
+	next.URNs = slices.DeleteFunc(next.URNs, func(u URN) bool {
+		return slices.ContainsFunc(c.DropURNs, func(d URN) bool { return d.Bare() == u.Bare() })
+	})
 	return next
 }

@@ -52,6 +52,14 @@ type Label struct {
 	Smart bool `json:"smart,omitempty"`
 }
 
+// Campaign is something at a target that messages people when they get a label or a date.
+type Campaign struct {
+	ID    string
+	Name  string
+	Label string   // id of the label whose members it messages
+	Dates []string // keys of the date fields that its events count from
+}
+
 // Catalog is what a target has defined: its labels and its fields.
 type Catalog struct {
 	Labels []Label
@@ -95,14 +103,17 @@ func SameValue(t FieldType, a, b string) bool {
 	case NumericField:
 		x, okX := canonicalNumber(a)
 		y, okY := canonicalNumber(b)
-		return okX && okY && x == y
+		if okX && okY {
+			return x == y
+		}
 	case DatetimeField:
 		x, errX := time.Parse(time.RFC3339Nano, a)
 		y, errY := time.Parse(time.RFC3339Nano, b)
-		return errX == nil && errY == nil && x.Equal(y)
-	default:
-		return strings.TrimSpace(a) == strings.TrimSpace(b)
+		if errX == nil && errY == nil {
+			return x.Equal(y)
+		}
 	}
+	return strings.TrimSpace(a) == strings.TrimSpace(b)
 }
 
 // canonicalNumber drops what does not change a plain decimal: leading and trailing zeros, the sign of zero.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -79,12 +80,16 @@ type work struct {
 	// ends it.
 	handedOver bool
 	decided    string
-	wrote      bool // the target was written to
+	wrote      bool          // the target was written to
+	urns       []contact.URN // the address list before it was changed
 }
 
 func (w *work) deliver(ctx context.Context) {
 	j := w.j
 	switch {
+	case j.link.Undo != "":
+		w.undo(ctx)
+		return
 	case !j.wanted:
 		w.end(ctx, "unchanged", nil)
 		return
@@ -109,8 +114,16 @@ func (w *work) deliver(ctx context.Context) {
 		w.end(ctx, "unchanged", w.unmet())
 		return
 	}
+	if w.moved() {
+		w.hold(ctx, j.link.Run, "it changed at the target or the source since the plan was made")
+		return
+	}
 	if held, why := w.guarded(); held {
-		w.hold(ctx, why)
+		run := guardRun(w.c.name)
+		if w.c.e.opts.DryRun {
+			run = DryRun
+		}
+		w.hold(ctx, run, why)
 		return
 	}
 	if err := w.define(ctx); err != nil {
@@ -413,6 +426,9 @@ func (w *work) write(ctx context.Context) error {
 	if ch.Writes() || ch.Relabels() && !w.c.bulkLabels() {
 		w.decided = "update"
 		j.calls++
+		if len(ch.AddURNs) > 0 {
+			w.urns = slices.Clone(j.observed.URNs)
+		}
 		seen, err := w.c.target.Update(ctx, j.observed, ch)
 		if err != nil {
 			return err
@@ -685,6 +701,7 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 	c, j := w.c, w.j
 	l.Fails, l.Refused, l.Doubt, l.Waiting = 0, 0, 0, nil
 	l.Mapped = c.e.plan.Hash
+	defer func() { l.Undo = "" }()
 	entry := state.Entry{At: contact.Micros(now), What: outcome, Target: c.name, Steps: j.change.Steps, Calls: j.calls, Millis: now.Sub(w.began).Milliseconds()}
 	switch outcome {
 	case "dead":
@@ -698,8 +715,10 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 		entry.Text = failure.Error()
 	case "written":
 		l.At = entry.At
+		w.forgive(l)
 		w.settle(tx, l, now)
 	case "unchanged":
+		w.forgive(l)
 		if j.observed != nil {
 			l.Base = contact.Settle(&j.desired, &contact.Change{}, l.Base, c.target.Rules(), j.optedOut)
 		}
@@ -712,10 +731,19 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 // settle stores what was written: the link, the base of the next comparison, the mirror.
 func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	c, j, ch := w.c, w.j, &w.j.change
+	if l.Run != "" {
+		done := state.Done{Contact: l.Contact, Change: *ch, URNs: w.urns, At: contact.Micros(now)}
+		if j.observed != nil {
+			done.Contact = j.observed.ID
+		}
+		state.Dones.Put(tx, state.HoldKey{Run: l.Run, LinkKey: j.key}, done)
+		l.Run, l.Expect = "", nil
+	}
 	if ch.Delete {
 		state.Unreflect(tx, c.name, l.Contact)
 		state.SetContact(tx, j.key, l, "")
-		l.Link, l.Adopted, l.Gone = contact.Link{}, nil, false
+		// A contact that was made and taken back is not made again by itself.
+		l.Link, l.Adopted, l.Gone = contact.Link{}, nil, l.Undo != ""
 		return
 	}
 	if ch.Create && l.Contact == "" {
@@ -724,7 +752,11 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	}
 	base := l.Base
 	l.Base = contact.Settle(&j.desired, ch, base, c.target.Rules(), j.optedOut)
-	w.watchFlips(l, base, now)
+	if l.Undo != "" {
+		w.leave(l)
+	} else {
+		w.watchFlips(l, base, now)
+	}
 	if j.observed != nil {
 		state.ReflectWrite(tx, c.name, *j.observed, now)
 	}
@@ -735,14 +767,16 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	}
 }
 
-// hold keeps a change back that the guard does not let pass.
-func (w *work) hold(ctx context.Context, why string) {
+// moved reports whether the change is another one than the plan that let it go had shown.
+func (w *work) moved() bool {
+	l := &w.j.link
+	return l.Run != "" && l.Cleared >= w.j.person.Seq && len(l.Expect) > 0 && !bytes.Equal(l.Expect, digest(&w.j.change))
+}
+
+// hold keeps a change back under a run.
+func (w *work) hold(ctx context.Context, run, why string) {
 	c, j := w.c, w.j
 	c.skip()
-	run := guardRun(c.name)
-	if c.e.opts.DryRun {
-		run = DryRun
-	}
 	var people int
 	err := c.e.store.Update(ctx, func(tx state.Tx) error {
 		l, ok := state.Links.Get(tx, j.key)
@@ -750,17 +784,18 @@ func (w *work) hold(ctx context.Context, why string) {
 			return nil
 		}
 		r, known := state.Runs.Get(tx, run)
-		if !known || r.State != RunHeld {
-			r = state.Run{ID: run, Kind: "guard", State: RunHeld, Started: contact.Micros(c.e.now())}
+		if !known || r.Kind == "guard" && r.State != RunHeld {
+			r = state.Run{ID: run, Kind: "guard", Started: contact.Micros(c.e.now())}
 		}
+		r.State, r.Why = RunHeld, why
 		r.Held++
-		r.Why = why
 		people = r.Held
 		state.Runs.Put(tx, run, r)
 		held := state.Held{Seq: j.person.Seq, Change: j.change, Why: why, Keys: j.person.Records, Contact: j.link.Contact}
 		if j.observed != nil {
 			held.Modified = contact.Micros(j.observed.Modified)
 		}
+		l.Run, l.Expect = "", nil
 		state.KeepBack(tx, j.key, &l, run, held)
 		state.Links.Put(tx, j.key, l)
 		state.Note(tx, j.key.Person, state.Entry{At: contact.Micros(c.e.now()), What: "held", Target: c.name, Text: why, Steps: j.change.Steps, Run: run})

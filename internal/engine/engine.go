@@ -21,6 +21,8 @@ import (
 // Budget says when a call may start. It is asked before work is taken, so that no worker ever waits.
 type Budget interface {
 	Ready(scope string, lane state.Lane, now time.Time) time.Time
+	// Estimate is how long so many bulk calls will take.
+	Estimate(scope string, calls int, now time.Time) time.Duration
 }
 
 // Observer is told what happened, for metrics, logs and notices. Its methods must not block.
@@ -71,6 +73,8 @@ type TargetOptions struct {
 	Target        Target
 	Budget        Budget
 	CreateMissing bool
+	// AllowCampaigns lets a run make any number of changes that start campaigns.
+	AllowCampaigns bool
 	// InFlight is how many people are delivered at once; 4 by default.
 	InFlight int
 }
@@ -125,6 +129,12 @@ func (e *Engine) Conductor(target string) *Conductor { return e.targets[target] 
 
 // Targets are the names of the targets, sorted.
 func (e *Engine) Targets() []string { return slices.Sorted(maps.Keys(e.targets)) }
+
+// AllowsCampaigns reports whether runs may start campaigns at a target for any number of people.
+func (e *Engine) AllowsCampaigns(target string) bool {
+	c := e.targets[target]
+	return c != nil && c.opts.AllowCampaigns
+}
 
 func signal(c chan struct{}) {
 	select {

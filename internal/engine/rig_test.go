@@ -29,6 +29,7 @@ type free struct{}
 func (free) Spend(context.Context, string) error { return nil }
 func (free) Refused(string, time.Time)           {}
 
+func (free) Estimate(string, int, time.Time) time.Duration         { return 0 }
 func (free) Ready(_ string, _ state.Lane, now time.Time) time.Time { return now }
 
 // rig is an engine with two sources, a Weni workspace and nothing in between but HTTP.

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"slices"
 
 	"syncer/internal/budget"
@@ -20,21 +23,38 @@ type Planned struct {
 func (e *Engine) PlanRun(ctx context.Context, run string, step func(done int)) (map[string]state.PlanSums, error) {
 	sums := map[string]state.PlanSums{}
 	for name, c := range e.targets {
-		if err := c.waitReady(ctx); err != nil {
-			return nil, err
-		}
-		if err := c.mirror.forPlan(ctx, run); err != nil {
-			return nil, err
-		}
-		s, err := c.planHeld(ctx, run, step)
+		s, _, err := c.planRun(ctx, run, step)
 		if err != nil {
 			return nil, err
 		}
-		if s.People > 0 || s.Linked > 0 {
+		if s.People > 0 || s.Linked > 0 || len(s.Waiting) > 0 {
 			sums[name] = s
 		}
 	}
 	return sums, nil
+}
+
+// Replan compares a held plan with what the targets show now. It returns whose change is no longer the one
+// that was shown; for them the plan now holds the new one.
+func (e *Engine) Replan(ctx context.Context, run string) (moved []Planned, err error) {
+	for _, c := range e.targets {
+		_, m, err := c.planRun(ctx, run, nil)
+		if err != nil {
+			return nil, err
+		}
+		moved = append(moved, m...)
+	}
+	return moved, nil
+}
+
+func (c *Conductor) planRun(ctx context.Context, run string, step func(int)) (state.PlanSums, []Planned, error) {
+	if err := c.waitReady(ctx); err != nil {
+		return state.PlanSums{}, nil, err
+	}
+	if err := c.mirror.forPlan(ctx, run); err != nil {
+		return state.PlanSums{}, nil, err
+	}
+	return c.planHeld(ctx, run, step)
 }
 
 // waitReady prepares the target if it is not, without waiting for one that is down: a plan against an unknown
@@ -107,11 +127,11 @@ func identitiesOf(tx state.Tx, p state.PersonID) (ids []contact.Identity) {
 // planBatch is how many people are planned between two commits.
 const planBatch = 200
 
-func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (state.PlanSums, error) {
+func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (state.PlanSums, []Planned, error) {
 	ctx = budget.WithLane(ctx, state.LaneBulk)
-	var sums state.PlanSums
-	sums.Linked = c.linkedPeople()
-	labels := map[string]int{}
+	p := planner{c: c, labels: map[string]int{}}
+	p.sums.Linked, p.sums.Waiting, p.sums.Campaigns = c.linkedPeople(), map[string]int{}, map[string]int{}
+	p.campaigns = c.campaigns(ctx)
 	var after *state.HoldKey
 	done := 0
 	for {
@@ -125,27 +145,46 @@ func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (s
 			}
 			return nil
 		}); err != nil {
-			return sums, err
+			return p.sums, nil, err
 		}
 		if len(keys) == 0 {
 			break
 		}
 		after = &keys[len(keys)-1]
-		if err := c.planSome(ctx, keys, &sums, labels); err != nil {
-			return sums, err
+		if err := p.some(ctx, keys); err != nil {
+			return p.sums, nil, err
 		}
 		if done += len(keys); step != nil {
 			step(done)
 		}
 	}
-	size := max(c.target.Rules().Can.BulkLabels, 1)
-	for _, n := range labels {
-		sums.Other += (n + size - 1) / size
-	}
-	return sums, nil
+	return p.finish(), p.moved, nil
 }
 
-func (c *Conductor) planSome(ctx context.Context, keys []state.HoldKey, sums *state.PlanSums, labels map[string]int) error {
+// campaigns are those of the target, if it has any and tells.
+func (c *Conductor) campaigns(ctx context.Context) []contact.Campaign {
+	t, ok := c.target.(Campaigner)
+	if !ok {
+		return nil
+	}
+	list, err := t.Campaigns(ctx)
+	if err != nil {
+		c.log.Warn("the campaigns cannot be read; the plan does not say which would be started", "error", err)
+	}
+	return list
+}
+
+// planner computes the plan of one run at one target.
+type planner struct {
+	c         *Conductor
+	sums      state.PlanSums
+	labels    map[string]int // label operations, which share calls
+	campaigns []contact.Campaign
+	moved     []Planned // whose change differs from the one that was planned before
+}
+
+func (p *planner) some(ctx context.Context, keys []state.HoldKey) error {
+	c := p.c
 	var works []*work
 	var failures []*contact.Error
 	for _, k := range keys {
@@ -157,14 +196,12 @@ func (c *Conductor) planSome(ctx context.Context, keys []state.HoldKey, sums *st
 			return err
 		}
 		works, failures = append(works, w), append(failures, failure)
+		p.add(w, failure)
 	}
 	now := c.e.now()
-	for _, w := range works {
-		if w != nil && !w.j.change.Empty() {
-			c.sum(sums, w, labels)
-		}
-	}
-	return c.e.store.Update(ctx, func(tx state.Tx) error {
+	var moved []Planned
+	err := c.e.store.Update(ctx, func(tx state.Tx) error {
+		moved = nil
 		for i, w := range works {
 			if w == nil {
 				state.Holds.Delete(tx, keys[i])
@@ -173,6 +210,14 @@ func (c *Conductor) planSome(ctx context.Context, keys []state.HoldKey, sums *st
 			l, ok := state.Links.Get(tx, w.j.key)
 			if !ok || l.Hold != keys[i].Run {
 				continue // it travels freely by now
+			}
+			h := state.Held{Seq: w.j.person.Seq, Change: w.j.change, Contact: l.Contact, Keys: w.j.person.Records}
+			if w.j.observed != nil {
+				h.Modified = contact.Micros(w.j.observed.Modified)
+			}
+			if before, _ := state.Holds.Get(tx, keys[i]); len(before.Keys) > 0 && !bytes.Equal(digest(&before.Change), digest(&h.Change)) {
+				h.Why = "it changed at the target or the source since the plan was made"
+				moved = append(moved, Planned{w.j.key, h})
 			}
 			if w.j.change.Empty() {
 				outcome := "unchanged"
@@ -187,14 +232,103 @@ func (c *Conductor) planSome(ctx context.Context, keys []state.HoldKey, sums *st
 				state.Links.Put(tx, w.j.key, l)
 				continue
 			}
-			h := state.Held{Seq: w.j.person.Seq, Change: w.j.change, Contact: l.Contact, Keys: w.j.person.Records}
-			if w.j.observed != nil {
-				h.Modified = contact.Micros(w.j.observed.Modified)
-			}
 			state.Holds.Put(tx, keys[i], h)
 		}
 		return nil
 	})
+	p.moved = append(p.moved, moved...)
+	return err
+}
+
+// add counts one person. Label changes are counted apart: a hundred people share a call.
+func (p *planner) add(w *work, failure *contact.Error) {
+	if w == nil {
+		return
+	}
+	if failure != nil {
+		p.sums.Waiting[string(failure.Kind)]++
+	}
+	p.sums.Problems += len(w.j.desired.Problems)
+	if w.j.adopted {
+		p.sums.Adopted++
+	}
+	ch, bulk := &w.j.change, p.c.bulkLabels()
+	if ch.Empty() {
+		return
+	}
+	p.sums.People++
+	p.sums.Counts = p.sums.Counts.Add(ch.Counts())
+	p.sums.Calls += estimate(ch, bulk)
+	if ch.Block {
+		p.sums.Other++
+	}
+	if bulk && !ch.Create {
+		for _, name := range ch.AddLabels {
+			p.labels["+"+name]++
+		}
+		for _, name := range ch.RemoveLabels {
+			p.labels["-"+name]++
+		}
+	}
+	p.miss(ch)
+	p.stir(w)
+}
+
+// miss notes the definitions that the change needs and the target lacks.
+func (p *planner) miss(ch *contact.Change) {
+	rules := p.c.target.Rules()
+	note := func(name string) {
+		if !slices.Contains(p.sums.Missing, name) {
+			p.sums.Missing = append(p.sums.Missing, name)
+		}
+	}
+	for key := range ch.Fields {
+		if _, ok := rules.Catalog.Fields[key]; !ok {
+			note("field " + key)
+		}
+	}
+	for _, name := range ch.AddLabels {
+		if _, ok := rules.Catalog.Label(name); !ok {
+			note("label " + name)
+		}
+	}
+}
+
+// stir counts the campaigns that the change would start: by entering their label, or by writing one of their
+// dates for somebody who has it.
+func (p *planner) stir(w *work) {
+	rules := p.c.target.Rules()
+	for _, camp := range p.campaigns {
+		enters := slices.ContainsFunc(w.j.change.AddLabels, func(name string) bool {
+			l, ok := rules.Catalog.Label(name)
+			return ok && l.ID == camp.Label
+		})
+		member := w.j.observed != nil && slices.Contains(w.j.observed.Labels, camp.Label)
+		dated := slices.ContainsFunc(camp.Dates, func(key string) bool { return w.j.change.Fields[key] != "" })
+		if enters || member && dated {
+			p.sums.Campaigns[camp.Name]++
+		}
+	}
+}
+
+func (p *planner) finish() state.PlanSums {
+	size := max(p.c.target.Rules().Can.BulkLabels, 1)
+	for _, n := range p.labels {
+		p.sums.Other += (n + size - 1) / size
+	}
+	slices.Sort(p.sums.Missing)
+	p.sums.Seconds = int(p.c.opts.Budget.Estimate(contact.ScopeContacts, p.sums.Calls, p.c.e.now()).Seconds())
+	return p.sums
+}
+
+// digest names what a change does. Two that do the same have the same one.
+func digest(c *contact.Change) []byte {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	sum := sha256.Sum256(raw)
+	return sum[:12]
 }
 
 // planOne is the first half of a delivery: everything up to the change, nothing of the writing. The failure
@@ -206,6 +340,8 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 	}
 	w := &work{c: c, j: j, lane: state.LaneBulk, began: c.e.now()}
 	switch {
+	case j.link.Undo != "":
+		return w, nil, w.prepareUndo(ctx)
 	case j.person.Erase:
 		j.change = contact.Change{Delete: true}
 		return w, nil, nil
@@ -228,26 +364,6 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 	}
 	w.diff()
 	return w, w.unmet(), nil
-}
-
-// sum adds one planned change to the sums of its target. Label changes are counted apart: a hundred people
-// share a call.
-func (c *Conductor) sum(sums *state.PlanSums, w *work, labels map[string]int) {
-	ch, bulk := &w.j.change, c.bulkLabels()
-	sums.People++
-	sums.Counts = sums.Counts.Add(ch.Counts())
-	sums.Calls += estimate(ch, bulk)
-	if ch.Block {
-		sums.Other++
-	}
-	if bulk && !ch.Create {
-		for _, name := range ch.AddLabels {
-			labels["+"+name]++
-		}
-		for _, name := range ch.RemoveLabels {
-			labels["-"+name]++
-		}
-	}
 }
 
 // linkedPeople is how many people have a contact at the target.
@@ -298,7 +414,8 @@ func (e *Engine) Release(ctx context.Context, run string, choose func(Planned) b
 					continue
 				}
 				who, _ := state.Persons.Get(tx, k.Person)
-				l.Cleared = who.Seq
+				h, _ := state.Holds.Get(tx, k)
+				l.Cleared, l.Run, l.Expect = who.Seq, k.Run, digest(&h.Change)
 				state.Schedule(tx, k.LinkKey, &l, state.LaneBulk, e.now())
 				state.Links.Put(tx, k.LinkKey, l)
 			}

@@ -37,3 +37,8 @@ type Target interface {
 	Block(ctx context.Context, id string) error
 	Delete(ctx context.Context, id string) error
 }
+
+// Campaigner is implemented by targets at which a label or a date can start messages to people.
+type Campaigner interface {
+	Campaigns(ctx context.Context) ([]contact.Campaign, error)
+}

@@ -67,9 +67,13 @@ func isPhone(d string) bool {
 
 // isCertain is isPhone where ids are as likely: only what hardly anything else looks like.
 func isCertain(d string) bool {
+	if isCPF(d) {
+		return true
+	}
+	d = strings.TrimLeft(d, "0")
 	switch len(d) {
 	case 11:
-		return d[2] == '9' && isPhone(d) || isCPF(d)
+		return d[2] == '9' && isPhone(d)
 	case 12, 13:
 		return strings.HasPrefix(d, "55") && isPhone(d)
 	}

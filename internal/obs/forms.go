@@ -87,8 +87,12 @@ func number(text string, from, to int) (string, bool) {
 // international masks what begins with + or 00.
 func international(text string, from, to int) (string, bool) {
 	d, b := onlyDigits(text[from:to]), before(text, from)
-	inWord := text[from] == '0' && (isWord(b) || b == '.' || isWord(after(text, to)))
-	return contact.MaskDigits(d), !inWord && len(d) >= 8 && len(d) <= 15
+	inWord := text[from] == '0' && (isWord(b) || b == '.' || b == '-' || b == '/' || isWord(after(text, to)))
+	least := 8
+	if text[from] == '0' {
+		least = 10
+	}
+	return contact.MaskDigits(d), !inWord && len(d) >= least && len(d) <= 15
 }
 
 // grouped masks a Brazilian number with its area code set apart.
@@ -117,27 +121,23 @@ func local(text string, from, to int) (string, bool) {
 	if isWord(b) || isWord(a) || b == '-' || b == '.' || b == '/' || a == '-' || a == '/' {
 		return "", false
 	}
-	return contact.MaskDigits(d), len(d) == 9 || !strings.HasPrefix(d, "20") // a year
+	years := strings.HasPrefix(d, "20") && (strings.HasPrefix(d[4:], "20") || strings.HasPrefix(d[4:], "19"))
+	return contact.MaskDigits(d), len(d) == 9 || !years
 }
 
-// decimal keeps numbers with decimals, unless a program or a spreadsheet has made one of a phone number.
+// decimal keeps numbers with decimals, unless a program or a spreadsheet has made one of a phone number, or a
+// list stands without spaces. What is left to bare is looked at part by part.
 func decimal(text string, from, to int) (string, bool) {
 	s := text[from:to]
 	if f, err := strconv.ParseFloat(strings.Replace(s, ",", ".", 1), 64); err == nil && isPersonal(f) {
 		return contact.MaskDigits(formatInt(f)), true
 	}
-	dot := strings.IndexAny(s, ".,")
-	if whole, rest := s[:dot], s[dot+1:]; isCertain(whole) || isCertain(rest) {
-		return maskCertain(whole) + s[dot:dot+1] + maskCertain(rest), true
+	whole, rest, dot := strings.Cut(s, ".")
+	if !dot {
+		whole, rest, _ = strings.Cut(s, ",")
 	}
-	return s, true
-}
-
-func maskCertain(d string) string {
-	if isCertain(d) {
-		return contact.MaskDigits(d)
-	}
-	return d
+	list := !dot && max(len(whole), len(rest)) >= 10 || len(whole) >= 10 && len(rest) < 3
+	return s, !list && !isDigit(before(text, from)) && !isCertain(whole) && !isCertain(rest)
 }
 
 // bare decides about digits without anything between them, by what they are and where they stand.

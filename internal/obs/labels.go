@@ -14,7 +14,7 @@ const other = "other"
 var (
 	webhookOutcomes = []string{"accepted", "duplicate", "ignored", "undecodable", "unauthorized", "unknown_source", "too_large",
 		"encoded", "aborted", "unavailable", "failed", "challenged", "bad_method"}
-	receipts         = []string{"accepted", "duplicate", "stale", "unchanged", "regressed", "forgotten"}
+	receipts         = []string{"accepted", "duplicate", "confirmed", "stale", "unchanged", "regressed", "forgotten"}
 	deliveryOutcomes = []string{"written", "unchanged", "waiting", "retry", "dead", "held"}
 	lanes            = []string{"consent", "live", "bulk"}
 	runKinds         = []string{"changes", "full", "mapping", "replay"}

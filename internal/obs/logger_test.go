@@ -69,7 +69,7 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 			log.Info("message about "+phone+" and wpp-token-4711", "text", phone, "int", 5584990000101, "uint", uint64(5584990000101), "float", 5584990000101.0)
 			log.Warn("m", "error", wrapped, "joined", errors.Join(wrapped, errors.New("ana.souza@exemplo.com")))
 			log.Error("m", "stringer", stringer{phone}, "valuer", valuer{phone}, "pointer", &stringer{phone}, "nobody", (*panicker)(nil), "none", nil)
-			log.Info("m", "payload", p, "list", []any{p, phone, stringer{phone}}, "urn", contact.URN("tel:+"+phone), "id", contact.PhoneIdentity(phone))
+			log.Info("m", "payload", p, "list", []any{p, phone, stringer{phone}, valuer{phone}, slog.Int64Value(5584990000101)}, "urn", contact.URN("tel:+"+phone), "id", contact.PhoneIdentity(phone))
 			log.With("who", phone).WithGroup("g").With("also", valuer{phone}).Info("m", slog.Group("inner", "phone", phone, slog.Group("deeper", "mail", "ana.souza@exemplo.com")))
 			log.Info("m", "bytes", []byte(phone), "raw", p.Raw, "header", http.Header{"Authorization": {"Bearer xyz"}, "X-Phone": {phone}})
 			log.Info("m", "cpf", "52998224725", "document", 52998224725, "nome", "Ana Souza", "token", "xyz", "phone", 990000101, phone, "as a key")

@@ -68,7 +68,9 @@ func (s *Secrets) walk(key string, v reflect.Value, depth int) (out any) {
 		}
 	}
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Pointer:
+		return s.walk(key, v.Elem(), depth+1)
+	case reflect.Interface:
 		return s.walk(key, v.Elem(), depth)
 	case reflect.String:
 		return s.named(key, v.String())
@@ -156,7 +158,8 @@ func (s *Secrets) named(key, text string) string {
 
 // number masks a number that is somebody's.
 func (s *Secrets) number(key string, v any, f float64) any {
-	if isPersonal(f) || f >= 1e7 && slices.Contains(personal, squeezed(key)) {
+	k := squeezed(key)
+	if isPersonal(f) && !strings.HasSuffix(k, "bytes") || f >= 1e7 && slices.Contains(personal, k) {
 		return contact.MaskDigits(formatInt(f))
 	}
 	return v

@@ -29,6 +29,9 @@ const (
 // overlap is how far before the newest record seen a changes run begins: clocks differ, and sources index late.
 const overlap = 3 * time.Minute
 
+// campaignLimit is for how many people a run may start a campaign unless the target allows campaigns.
+const campaignLimit = 20
+
 // chunk is how many records of a page are accepted in one transaction, so that webhooks need not wait long
 // for their turn.
 const chunk = 100
@@ -323,6 +326,11 @@ func (r *Runner) reason(run *state.Run, ask Ask) string {
 		return "it is the first run of this source"
 	}
 	for name, s := range run.Plan {
+		for campaign, n := range s.Campaigns {
+			if n > campaignLimit && !r.Engine.AllowsCampaigns(name) {
+				return fmt.Sprintf("%s: it would start the campaign %q for %d people; allow_campaigns: true lets that pass", name, campaign, n)
+			}
+		}
 		if why, held := r.Guard.Judge(s.Counts, max(s.Linked, s.People-s.Creates)); held {
 			return name + ": " + why
 		}
@@ -341,8 +349,17 @@ func (r *Runner) noteReleased(ctx context.Context, run *state.Run, any bool) err
 	})
 }
 
-// Apply releases a held run, or those of it whom a filter chooses.
-func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planned) bool, limit int) (n int, err error) {
+// Applied says what an apply did.
+type Applied struct {
+	People int
+	// Moved are those for whom something changed since the plan was made: they were left out, and the run
+	// goes on holding them with what would be done now.
+	Moved []engine.Planned
+}
+
+// Apply releases a held run, or those of it whom a filter chooses, after comparing it with the targets once
+// more: what is released is what was shown.
+func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planned) bool, limit int) (done Applied, err error) {
 	var run state.Run
 	if err := r.Store.View(func(tx state.Tx) error {
 		var ok bool
@@ -354,22 +371,46 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 		}
 		return nil
 	}); err != nil {
-		return 0, err
+		return done, err
 	}
-	if n, err = r.Engine.Release(ctx, id, choose, limit); err != nil {
-		return n, err
+	if done.Moved, err = r.Engine.Replan(ctx, id); err != nil {
+		return done, err
 	}
-	rest, err := r.Engine.Held(id, nil, 1)
+	moved := map[state.LinkKey]bool{}
+	for _, p := range done.Moved {
+		moved[p.LinkKey] = true
+	}
+	if done.People, err = r.Engine.Release(ctx, id, func(p engine.Planned) bool {
+		return !moved[p.LinkKey] && (choose == nil || choose(p))
+	}, limit); err != nil {
+		return done, err
+	}
+	rest, err := r.Engine.Held(id, nil, 0)
 	if err != nil {
-		return n, err
+		return done, err
 	}
-	if run.Held = max(run.Held-n, 0); len(rest) == 0 {
-		run.State, run.Held, run.Why = engine.RunReleased, 0, ""
+	if run.Held = len(rest); run.Held == 0 {
+		run.State, run.Why = engine.RunReleased, ""
+	} else if len(done.Moved) > 0 {
+		run.Why = fmt.Sprintf("%d people changed since the plan was made", len(done.Moved))
 	}
 	if err := r.save(ctx, run); err != nil {
-		return n, err
+		return done, err
 	}
-	return n, r.noteReleased(ctx, &run, true)
+	return done, r.noteReleased(ctx, &run, true)
+}
+
+// Undo holds, as a plan, what takes a run back.
+func (r *Runner) Undo(ctx context.Context, id string) (state.Run, error) {
+	undo, n, err := r.Engine.Undo(ctx, id)
+	if err != nil {
+		return state.Run{}, err
+	}
+	if n == 0 {
+		return state.Run{}, fmt.Errorf("run %q changed nobody, or too long ago to be undone", id)
+	}
+	run := state.Run{ID: undo, Kind: "undo", State: engine.RunHeld, Started: contact.Micros(r.Now()), Held: n, Why: "it takes back " + id}
+	return run, r.save(ctx, run)
 }
 
 // Discard drops what a run holds back: nothing of it is delivered until the people change again.

@@ -127,6 +127,7 @@ type free struct{}
 func (free) Spend(context.Context, string) error                   { return nil }
 func (free) Refused(string, time.Time)                             {}
 func (free) Ready(_ string, _ state.Lane, now time.Time) time.Time { return now }
+func (free) Estimate(string, int, time.Time) time.Duration         { return 0 }
 func (free) RunEnded(state.Run)                                    {}
 
 const file = `version: 1
@@ -256,8 +257,8 @@ func TestFirstRunWaitsAsAPlan(t *testing.T) {
 		t.Fatalf("%d writes before anybody agreed", n)
 	}
 	n, err := r.runner.Apply(context.Background(), run.ID, nil, 0)
-	if err != nil || n != 300 {
-		t.Fatalf("applied %d, %v", n, err)
+	if err != nil || n.People != 300 || len(n.Moved) != 0 {
+		t.Fatalf("applied %+v, %v", n, err)
 	}
 	calls := r.settle()
 	if got := len(r.weni.Contacts()); got != 300 {

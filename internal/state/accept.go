@@ -13,9 +13,6 @@ import (
 	"syncer/internal/contact"
 )
 
-// Retention is how long an event's id is remembered at least. Senders retry for up to seven days.
-const Retention = 9 * 24 * time.Hour
-
 // Heals is how much older a stored state must be than the beginning of a reading of the source for that
 // reading to win in either direction. It covers replication lag and clocks that disagree.
 const Heals = 10 * time.Minute
@@ -24,13 +21,15 @@ const Heals = 10 * time.Minute
 type Receipt string
 
 // Accepted: it is the newest state and work is due. Duplicate: this very event came before. Stale: a newer
-// state stands. Unchanged: a reading found what is already known. Regressed: a reading replaced a state that
-// looked newer. Forgotten: the person asked to be erased and may not be stored again.
+// state stands. Unchanged: a reading found what is already known. Confirmed: a first reading found the version that
+// an event had told, in another form. Regressed: a reading replaced a state that looked newer. Forgotten: the person
+// asked to be erased and may not be stored again.
 const (
 	Accepted  Receipt = "accepted"
 	Duplicate Receipt = "duplicate"
 	Stale     Receipt = "stale"
 	Unchanged Receipt = "unchanged"
+	Confirmed Receipt = "confirmed"
 	Regressed Receipt = "regressed"
 	Forgotten Receipt = "forgotten"
 )
@@ -55,10 +54,13 @@ func Prepare(now time.Time, events []contact.Event) []Arrival {
 	for i, e := range events {
 		a := Arrival{Event: e, at: micros(now)}
 		a.Version.Arrival = a.at
+		if e.Read != 0 {
+			a.Version.Arrival = min(e.Read, a.at) // it is no younger than the beginning of the reading
+		}
 		if e.ID != "" {
 			a.id = digest([]byte(e.Key.Source), []byte(e.ID), []byte(e.Key.ID))
 		}
-		a.hash = digest([]byte(e.Kind), e.Payload)
+		a.hash = digest([]byte(e.Kind), e.Payload, recordKey(e.Into), number(uint64(e.Version.Source)), number(uint64(e.Version.Event)))
 		out[i] = a
 	}
 	return out
@@ -83,35 +85,51 @@ func Accept(ctx context.Context, s Store, now time.Time, how Travel, events ...c
 
 // AcceptOne is Accept inside a transaction.
 func AcceptOne(tx Tx, a *Arrival, how Travel) Receipt {
-	if a.id != nil && !remember(tx, a.id, a.at) {
-		return Duplicate
-	}
 	if a.Kind == contact.OptOut || a.Kind == contact.OptIn {
+		if a.id != nil && !remember(tx, a.id, a.at) {
+			return Duplicate
+		}
 		return acceptConsent(tx, a)
 	}
 	rec, known := Records.Get(tx, a.Key)
 	if !known {
-		if a.Read == 0 && a.Kind != contact.Erase || a.Read != 0 {
-			if forgottenRecord(tx, a.Key) {
-				return Forgotten
-			}
+		if a.Kind != contact.Erase && forgottenRecord(tx, a.Key) {
+			return Forgotten
 		}
 		rec.Num = tx.Next(Records.Name)
 	}
+	if a.id != nil {
+		if rec.knows(tx, a.id, a.at) {
+			return Duplicate
+		}
+		rec.remember(tx, a.id, a.at)
+	}
 	receipt := judge(&rec, known, a)
-	switch receipt {
-	case Duplicate, Stale:
-		return receipt
-	case Unchanged:
-		return receipt
-	case Regressed:
-		rec.Regressed++
+	if receipt == Stale && a.Kind == contact.Merge && rec.Into == nil {
+		// The state is old, but who was merged into whom is told only once.
+		into := a.Into
+		rec.Into = &into
+		rec.Seq++
+		enqueue(tx, a.Key, &rec, a, how)
+		receipt = Accepted
+	} else {
+		switch receipt {
+		case Accepted:
+			apply(tx, &rec, a, inherit(a.Version, rec.Version, a.Kind))
+			enqueue(tx, a.Key, &rec, a, how)
+		case Regressed:
+			rec.Regressed++
+			apply(tx, &rec, a, a.Version) // the stored time was wrong
+			enqueue(tx, a.Key, &rec, a, how)
+		case Confirmed:
+			// The next reading is compared with this one: what changes without moving the version shows there.
+			rec.Read, rec.Listed = a.Read, a.hash
+		default:
+			if a.id == nil {
+				return receipt // there is nothing to remember
+			}
+		}
 	}
-	if rec.Deleted && a.Kind == contact.Delete && known && receipt == Accepted && rec.Due == 0 && a.Read != 0 {
-		return Unchanged // a reading confirms a deletion that was already carried out
-	}
-	apply(tx, &rec, a)
-	enqueue(tx, a.Key, &rec, a, how)
 	Records.Put(tx, a.Key, rec)
 	return receipt
 }
@@ -119,54 +137,88 @@ func AcceptOne(tx Tx, a *Arrival, how Travel) Receipt {
 // judge decides whether the event is news.
 func judge(rec *Record, known bool, a *Arrival) Receipt {
 	switch {
-	case !known:
+	case !known, a.Kind == contact.Erase:
 		return Accepted
-	case a.Kind == contact.Erase:
-		return Accepted
-	case a.id == nil && a.Read == 0 && bytes.Equal(rec.Last, a.hash):
+	case a.id == nil && a.Read == 0 && bytes.Equal(rec.Last, a.hash) && (a.Shape != contact.IDs || rec.Thin):
+		// An event that only names the record says the same words each time; it is a repeat as long as the
+		// record was not fetched since.
 		return Duplicate
 	}
 	order := a.Version.Compare(rec.Version)
 	if a.Kind != contact.Upsert || rec.Deleted {
 		order = a.Version.CompareDelete(rec.Version)
 	}
-	switch {
-	case a.Read != 0 && a.Kind == contact.Upsert && order == 0 && !rec.Deleted && !rec.Thin && bytes.Equal(rec.Listed, a.hash):
-		return Unchanged
-	case order < 0 && a.Read != 0 && a.Read >= rec.Arrived+Heals.Microseconds():
-		return Regressed
-	case order < 0:
+	if a.Read != 0 {
+		return judgeReading(rec, a, order)
+	}
+	if order < 0 {
 		return Stale
 	}
 	return Accepted
 }
 
+// judgeReading decides about a state that syncer read itself. It is as old as the beginning of the reading.
+func judgeReading(rec *Record, a *Arrival, order int) Receipt {
+	fresh := a.Read >= rec.Arrived // the reading began after what is stored had arrived
+	switch {
+	case a.Kind == contact.Delete && rec.Deleted && !rec.Thin:
+		return Unchanged
+	case rec.Thin && rec.Deleted && fresh:
+		return Accepted // what a thin event asked for: its time says nothing about the state it led to
+	case a.Kind == contact.Upsert && order == 0 && !rec.Deleted && !rec.Thin && bytes.Equal(rec.Listed, a.hash):
+		return Unchanged
+	case order < 0 && a.Read >= rec.Arrived+Heals.Microseconds():
+		return Regressed
+	case order < 0:
+		return Stale
+	case order == 0 && !fresh && (!rec.Thin || a.Kind == contact.Delete):
+		return Stale
+	case a.Kind == contact.Upsert && order == 0 && a.Version.Source != 0 && !rec.Deleted && !rec.Thin && rec.Listed == nil:
+		return Confirmed
+	}
+	return Accepted
+}
+
+// inherit keeps what is known of the time of a state where the event that confirms or ends it does not say: a
+// late, older event would pass for as new.
+func inherit(v, stored contact.Version, kind contact.EventKind) contact.Version {
+	if v.Source == 0 && (kind == contact.Delete || kind == contact.Merge) {
+		v.Source = stored.Source
+	}
+	if v.Event == 0 && v.Source == stored.Source {
+		v.Event = stored.Event
+	}
+	return v
+}
+
 // apply makes the record what the event says.
-func apply(tx Tx, rec *Record, a *Arrival) {
+func apply(tx Tx, rec *Record, a *Arrival, v contact.Version) {
+	// An event that came while the record was being fetched asks for another fetch.
+	outrun := rec.Thin && a.Read != 0 && a.Read < rec.Arrived
 	rec.Seq++
-	rec.Arrived = a.at
+	rec.Arrived = max(rec.Arrived, a.Version.Arrival)
 	rec.Fails = 0
 	if a.Read != 0 {
-		rec.Read, rec.Listed = a.Read, a.hash
+		rec.Read, rec.Listed, rec.Last = a.Read, a.hash, nil
 	} else {
-		rec.Last = a.hash
+		rec.Last, rec.Listed = a.hash, nil
 	}
 	switch a.Kind {
 	case contact.Upsert:
 		if a.Shape == contact.IDs {
 			// What it is must still be read; until then the version of the record itself stands.
 			rec.Thin = true
-			rec.Version.Event, rec.Version.Arrival = max(rec.Version.Event, a.Version.Event), a.at
+			rec.Version.Event, rec.Version.Arrival = max(rec.Version.Event, a.Version.Event), a.Version.Arrival
 			return
 		}
-		rec.Version, rec.Deleted, rec.Thin = a.Version, false, false
+		rec.Version, rec.Deleted, rec.Thin = v, false, outrun
 		payload := []byte(a.Payload)
 		if a.Shape == contact.Partial {
 			payload = merge(tx.Get(payloads, recordKey(a.Key)), payload)
 		}
 		tx.Put(payloads, recordKey(a.Key), payload)
 	case contact.Delete, contact.Merge:
-		rec.Version, rec.Deleted, rec.Thin = a.Version, true, false
+		rec.Version, rec.Deleted, rec.Thin = v, true, false
 		if a.Kind == contact.Merge {
 			into := a.Into
 			rec.Into = &into
@@ -192,8 +244,8 @@ func enqueue(tx Tx, k contact.Key, rec *Record, a *Arrival, how Travel) {
 		return
 	}
 	rec.Events++
-	if how.Hold == "" {
-		rec.Hold = ""
+	if rec.Hold != "" {
+		rec.Hold = how.Hold // live work lifts a hold, and a newer run takes over from an older one
 	}
 	Requeue(tx, k, rec, min(rec.Lane, lane), contact.FromMicros(rec.First))
 }
@@ -201,14 +253,19 @@ func enqueue(tx Tx, k contact.Key, rec *Record, a *Arrival, how Travel) {
 // Requeue moves a due record to another lane or time. The caller stores the record.
 func Requeue(tx Tx, k contact.Key, rec *Record, lane Lane, at time.Time) {
 	if rec.Due != 0 {
+		if rec.Lane == lane && rec.Due == micros(at) {
+			return
+		}
 		tx.Delete(todo, todoKey(rec.Lane, rec.Due, k))
 	}
 	rec.Lane, rec.Due = lane, micros(at)
 	tx.Put(todo, todoKey(rec.Lane, rec.Due, k), nil)
 }
 
-// Dequeue says that the record was mapped. The caller stores the record.
+// Dequeue says that the record was mapped and its parts are known. A consent event that came before, and
+// named only the record, reaches the ledger of its people here. The caller stores the record.
 func Dequeue(tx Tx, k contact.Key, rec *Record) {
+	adoptConsent(tx, k, rec)
 	if rec.Due != 0 {
 		tx.Delete(todo, todoKey(rec.Lane, rec.Due, k))
 	}
@@ -248,65 +305,112 @@ func DropPayload(tx Tx, k contact.Key) { tx.Delete(payloads, recordKey(k)) }
 // acceptConsent writes the ledger and makes the records of everyone concerned due in the first lane.
 func acceptConsent(tx Tx, a *Arrival) Receipt {
 	ids := slices.Clone(a.Identities)
-	if rec, ok := Records.Get(tx, a.Key); ok && !a.Key.IsZero() {
+	if rec, ok := Records.Get(tx, a.Key); ok {
 		for _, p := range rec.Parts {
 			if p.Identity != "" {
 				ids = append(ids, p.Identity)
 			}
 		}
 	}
-	if len(ids) == 0 {
-		return Stale
+	if len(ids) == 0 && !a.Key.IsZero() {
+		if forgottenRecord(tx, a.Key) {
+			return Forgotten
+		}
+		ids = append(ids, unmapped(a.Key)) // see Dequeue
 	}
-	at, changed := a.Version.Event, false
+	at := a.Version.Event
 	if at == 0 {
 		at = a.at
 	}
+	receipt := Stale
+	known := len(ids)
+	if ids = slices.DeleteFunc(ids, func(id contact.Identity) bool { return IsForgotten(tx, id) }); known > 0 && len(ids) == 0 {
+		return Forgotten
+	}
 	for _, id := range ids {
-		if SetConsent(tx, id, a.Key.Source, a.Kind == contact.OptOut, at) {
-			changed = true
-			touchClaimants(tx, id, a.at)
+		changed, newer := setConsent(tx, id, a.Key.Source, ConsentEntry{a.Kind == contact.OptOut, at}, true)
+		if changed {
+			receipt = Accepted
+			for _, c := range claims(tx, id) {
+				touch(tx, c.Key, a.at)
+			}
+			if id == unmapped(a.Key) {
+				touch(tx, a.Key, a.at)
+			}
+		} else if newer && receipt == Stale {
+			receipt = Unchanged
 		}
 	}
-	if !changed {
-		return Stale
-	}
-	return Accepted
+	return receipt
 }
 
+// unmapped is what the will of a person is kept under while it is not known whose record it came from.
+func unmapped(k contact.Key) contact.Identity { return contact.Identity("record:" + k.String()) }
+
 // SetConsent records what one origin says of a person's will; false when a later word of that origin stands
-// or nothing changes.
+// or nothing changes. Consent that was never withheld needs no entry.
 func SetConsent(tx Tx, id contact.Identity, origin string, out bool, at int64) bool {
+	changed, _ := setConsent(tx, id, origin, ConsentEntry{out, at}, false)
+	return changed
+}
+
+// setConsent reports whether the will changed, and whether the word was newer than the one that stood. always
+// keeps a first consent too, so that a refusal from before it is recognised when it comes late.
+func setConsent(tx Tx, id contact.Identity, origin string, e ConsentEntry, always bool) (changed, newer bool) {
 	c, _ := Consents.Get(tx, id)
-	if had, ok := c[origin]; ok && (had.At > at || had.Out == out) {
-		return false
-	} else if !ok && !out {
-		return false // consent that was never withheld needs no record
+	had, said := c[origin]
+	switch {
+	case said && had.At > e.At, said && had == e, !said && !e.Out && !always:
+		return false, false
 	}
 	if c == nil {
 		c = Consent{}
 	}
-	c[origin] = ConsentEntry{Out: out, At: at}
+	c[origin] = e
 	Consents.Put(tx, id, c)
-	return true
+	return had.Out != e.Out, true
 }
 
-func touchClaimants(tx Tx, id contact.Identity, at int64) {
-	list, _ := Claims.Get(tx, id)
-	for _, c := range list {
-		rec, ok := Records.Get(tx, c.Key)
-		if !ok {
+// adoptConsent moves what was said before it was known whose the record is to the identities of its parts.
+func adoptConsent(tx Tx, k contact.Key, rec *Record) {
+	early, ok := Consents.Get(tx, unmapped(k))
+	if !ok {
+		return
+	}
+	known := false
+	for _, p := range rec.Parts {
+		if p.Identity == "" {
 			continue
 		}
-		rec.Seq++
-		if rec.Due == 0 {
-			rec.First, rec.Events = at, 1
-			rec.Due = at
+		known = true
+		for origin, e := range early {
+			setConsent(tx, p.Identity, origin, e, true)
 		}
-		rec.Hold = ""
-		Requeue(tx, c.Key, &rec, LaneConsent, contact.FromMicros(rec.First))
-		Records.Put(tx, c.Key, rec)
 	}
+	if known {
+		Consents.Delete(tx, unmapped(k))
+	}
+}
+
+func claims(tx Tx, id contact.Identity) []Claim {
+	list, _ := Claims.Get(tx, id)
+	return list
+}
+
+// touch makes a record due in the first lane.
+func touch(tx Tx, k contact.Key, at int64) {
+	rec, ok := Records.Get(tx, k)
+	if !ok {
+		return
+	}
+	rec.Seq++
+	if rec.Due == 0 {
+		rec.First, rec.Events = at, 0
+	}
+	rec.Events++
+	rec.Hold = ""
+	Requeue(tx, k, &rec, LaneConsent, contact.FromMicros(rec.First))
+	Records.Put(tx, k, rec)
 }
 
 // merge lays a partial payload over the stored one: objects are merged, everything else replaced.
@@ -332,36 +436,6 @@ func isObject(v json.RawMessage) bool {
 	v = bytes.TrimLeft(v, " \t\r\n")
 	return len(v) > 0 && v[0] == '{'
 }
-
-// remember notes an event id; false when it was known. Ids live in two generations: when the younger one is
-// Retention old, the older is emptied and takes its place, so that forgetting costs nothing per id.
-func remember(tx Tx, id []byte, now int64) bool {
-	young, old := seenA, seenB
-	meta := tx.Get(Meta, seenMeta)
-	var gen byte
-	var since int64
-	if len(meta) == 9 {
-		gen, since = meta[0], int64(binary.BigEndian.Uint64(meta[1:]))
-	}
-	if gen == 1 {
-		young, old = old, young
-	}
-	if since == 0 || now-since > Retention.Microseconds() {
-		if since != 0 {
-			young, old = old, young
-			tx.Clear(young)
-			gen ^= 1
-		}
-		tx.Put(Meta, seenMeta, binary.BigEndian.AppendUint64([]byte{gen}, uint64(now)))
-	}
-	if tx.Get(young, id) != nil || tx.Get(old, id) != nil {
-		return false
-	}
-	tx.Put(young, id, []byte{1})
-	return true
-}
-
-var seenMeta = []byte("seen")
 
 // digest hashes parts, each with its length, to 16 bytes.
 func digest(parts ...[]byte) []byte {

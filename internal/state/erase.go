@@ -34,12 +34,17 @@ func ErasePerson(tx Tx, p PersonID, now time.Time) {
 	for _, target := range who.Targets {
 		k := LinkKey{target, p}
 		if l, ok := Links.Get(tx, k); ok {
+			id := l.Contact
 			Unschedule(tx, k, &l)
 			SetContact(tx, k, &l, "")
+			if m, ok := Mirror.Get(tx, At{target, id}); ok && !m.Slim() {
+				Reflect(tx, target, m.Observed) // now that it is nobody's, only the outline stays
+			}
 		}
 		Links.Delete(tx, k)
 		Dead.Delete(tx, k)
 	}
+	dropConflicts(tx, ids, who.Records)
 	DropJournal(tx, p)
 	Persons.Delete(tx, p)
 }
@@ -60,7 +65,21 @@ func DropRecord(tx Tx, k contact.Key, rec *Record) {
 		}
 	}
 	DropPayload(tx, k)
+	Consents.Delete(tx, unmapped(k))
 	Records.Delete(tx, k)
+}
+
+// dropConflicts removes the questions that name any of the identities or records.
+func dropConflicts(tx Tx, ids []contact.Identity, keys []contact.Key) {
+	var names []string
+	for name, c := range Conflicts.All(tx, nil, nil) {
+		if slices.Contains(ids, c.Identity) || slices.ContainsFunc(c.Records, func(k contact.Key) bool { return slices.Contains(keys, k) }) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		Conflicts.Delete(tx, name)
+	}
 }
 
 // DropJournal removes a person's journal.

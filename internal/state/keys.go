@@ -54,8 +54,15 @@ func cut(k []byte) (string, []byte) {
 	return string(head), rest
 }
 
-func number(n uint64) []byte           { return binary.BigEndian.AppendUint64(nil, n) }
-func parseNumber(k []byte) uint64      { return binary.BigEndian.Uint64(k) }
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func parseNumber(k []byte) uint64 {
+	if len(k) < 8 {
+		Fail(ErrCorrupt)
+	}
+	return binary.BigEndian.Uint64(k)
+}
+
 func textKey[T ~string](s T) []byte    { return []byte(s) }
 func parseText[T ~string](k []byte) T  { return T(k) }
 func personKey(p PersonID) []byte      { return number(uint64(p)) }
@@ -84,7 +91,7 @@ func parseLinkKey(k []byte) LinkKey {
 func (k JournalKey) encode() []byte { return append(number(uint64(k.Person)), number(k.N)...) }
 
 func parseJournalKey(k []byte) JournalKey {
-	return JournalKey{parsePersonKey(k[:8]), parseNumber(k[8:])}
+	return JournalKey{parsePersonKey(k), parseNumber(k[min(8, len(k)):])}
 }
 
 func (k HoldKey) encode() []byte { return append(Prefix(k.Run), k.LinkKey.encode()...) }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -43,7 +44,10 @@ func FormatOf(tx Tx) uint64 {
 // Migrate brings a store to the current format.
 func Migrate(tx Tx) error {
 	from := FormatOf(tx)
-	if from > Format {
+	switch {
+	case from == 0:
+		return errors.New("this is not a state file of syncer")
+	case from > Format:
 		return fmt.Errorf("the state file was written by a newer syncer (format %d, this one reads up to %d); use that version, or restore an older backup", from, Format)
 	}
 	for f := from; f < Format; f++ {
@@ -85,9 +89,13 @@ func IsForgotten(tx Tx, id contact.Identity) bool {
 	return tx.Get(forgotten, keyed(Secret(tx), "identity", string(id))) != nil
 }
 
-// Remember takes an erasure mark back, when a person asks to be kept again.
-func Remember(tx Tx, id contact.Identity) {
+// Remember takes erasure marks back, when a person asks to be kept again: that of the identity, and those of
+// the records that may come back.
+func Remember(tx Tx, id contact.Identity, keys ...contact.Key) {
 	tx.Delete(forgotten, keyed(Secret(tx), "identity", string(id)))
+	for _, k := range keys {
+		tx.Delete(forgotten, keyed(Secret(tx), "record", k.String()))
+	}
 }
 
 // Walked is the set of records that a run has seen, a bit a record, in chunks that are written with each page.
@@ -95,7 +103,7 @@ const walkedChunk = 4096
 
 // MarkWalked adds records, by their numbers, to the set of a run.
 func MarkWalked(tx Tx, run string, nums []uint64) {
-	slices.Sort(nums)
+	nums = slices.Sorted(slices.Values(nums))
 	var chunk []byte
 	var at uint64
 	flush := func() {

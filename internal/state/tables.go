@@ -44,6 +44,9 @@ type Record struct {
 	// payload as the list last showed it.
 	Last   []byte `json:"last,omitempty"`
 	Listed []byte `json:"listed,omitempty"`
+	// IDs are the newest event ids, and Spilled says that older ones are in the table of ids.
+	IDs     []byte `json:"ids,omitempty"`
+	Spilled bool   `json:"spilled,omitempty"`
 	// Due is when the record is to be mapped, 0 when it is not; Lane and Hold say how the work it causes travels.
 	Due  int64  `json:"due,omitempty"`
 	Lane Lane   `json:"lane,omitempty"`
@@ -90,7 +93,9 @@ type Claim struct {
 	Part    string      `json:"part,omitempty"`
 	Person  PersonID    `json:"person"`
 	Name    string      `json:"name,omitempty"` // folded, to tell a duplicate record from a shared line
-	Since   int64       `json:"since"`
+	// Assumed says that the number was completed by a default area code: it may be somebody else's.
+	Assumed bool  `json:"assumed,omitempty"`
+	Since   int64 `json:"since"`
 }
 
 // Link is what syncer knows about one person at one target.
@@ -105,6 +110,12 @@ type Link struct {
 	Orphan bool `json:"orphan,omitempty"`
 	// Cleared is the person's Seq whose changes an operator or a judged run let pass the guard.
 	Cleared uint64 `json:"cleared,omitempty"`
+	// Run is the run that let the delivery go, and Expect the digest of the change it was let go for: a
+	// delivery that turns out to be another one is held again.
+	Run    string `json:"run,omitempty"`
+	Expect []byte `json:"expect,omitempty"`
+	// Undo is the run whose change of this person is to be taken back.
+	Undo string `json:"undo,omitempty"`
 	// Doubt is how many look-ups must still come back empty before a create is sent again whose answer was
 	// lost, at targets that accept a second contact with the same address.
 	Doubt int `json:"doubt,omitempty"`
@@ -298,6 +309,31 @@ type PlanSums struct {
 	Calls  int `json:"calls"`
 	Other  int `json:"other_calls,omitempty"`
 	Linked int `json:"linked"` // people linked there when it was made
+	// Adopted are people whose contact was found there; Waiting those who get nothing, by kind.
+	Adopted int            `json:"adopted,omitempty"`
+	Waiting map[string]int `json:"waiting,omitempty"`
+	// Problems are attributes that could not be read from their record; the rest is written.
+	Problems int `json:"problems,omitempty"`
+	// Missing are labels and fields that would be made first.
+	Missing []string `json:"missing,omitempty"`
+	// Campaigns counts the people for whom a write would start a campaign, by its name.
+	Campaigns map[string]int `json:"campaigns,omitempty"`
+	Seconds   int            `json:"seconds,omitempty"` // how long it will take
+}
+
+// Done is what a run changed for one person, kept so that it can be undone.
+type Done struct {
+	Contact string         `json:"contact"`
+	Change  contact.Change `json:"change"`
+	// URNs is the address list as it stood before, when it was changed.
+	URNs []contact.URN `json:"urns,omitempty"`
+	At   int64         `json:"at"`
+}
+
+// Kept is what an export brings back of a contact whose link was lost.
+type Kept struct {
+	Created bool         `json:"created,omitempty"`
+	Base    contact.Base `json:"base"`
 }
 
 // Held is one person kept back at one target by a run or guard.
@@ -343,6 +379,8 @@ var (
 	Pauses     = Table[string, Paused]{"paused", textKey[string], parseText[string]}
 	Runs       = Table[string, Run]{"runs", textKey[string], parseText[string]}
 	Holds      = Table[HoldKey, Held]{"held", HoldKey.encode, parseHoldKey}
+	Dones      = Table[HoldKey, Done]{"done", HoldKey.encode, parseHoldKey}
+	Keeps      = Table[At, Kept]{"kept", At.encode, parseAt}
 	Ledger     = Table[At, Spent]{"spent", At.encode, parseAt}
 	Marks      = Table[string, Mark]{"marks", textKey[string], parseText[string]}
 )
@@ -364,7 +402,7 @@ const (
 // Tables lists all tables, for stores that make them beforehand.
 func Tables() []string {
 	return []string{Records.Name, Persons.Name, Claims.Name, Links.Name, Mirror.Name, Consents.Name, Journal.Name,
-		Dead.Name, Quarantine.Name, Conflicts.Name, Places.Name, Pauses.Name, Runs.Name, Holds.Name, Ledger.Name,
+		Dead.Name, Quarantine.Name, Conflicts.Name, Places.Name, Pauses.Name, Runs.Name, Holds.Name, Dones.Name, Keeps.Name, Ledger.Name,
 		Marks.Name, payloads, todo, due, linked, mirrorIndex, seenA, seenB, walked, forgotten, Meta}
 }
 

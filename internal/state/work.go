@@ -91,8 +91,11 @@ func Finish(tx Tx, k LinkKey, l *Link, seq uint64, now time.Time) bool {
 		Unschedule(tx, k, l)
 		return true
 	}
-	if l.Due == 0 || contact.FromMicros(l.Due).After(now) {
-		Schedule(tx, k, l, min(l.Lane, LaneLive), now)
+	switch {
+	case l.Due == 0:
+		Schedule(tx, k, l, LaneLive, now)
+	case contact.FromMicros(l.Due).After(now):
+		Schedule(tx, k, l, l.Lane, now)
 	}
 	return false
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"syncer/internal/console"
+)
+
+func (c *cli) discardCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "discard RUN",
+		Short: "Drops a held run: nothing of it is written until its people change again",
+		Args:  exactly(1),
+		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
+			n, err := ops.Discard(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.emit(map[string]any{"run": args[0], "people": n}, func() {
+				c.printf("%s.\n", c.Count(n, "person let go", "people let go", "pessoa liberada do plano", "pessoas liberadas do plano"))
+			})
+		}),
+	}
+}

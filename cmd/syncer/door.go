@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"syncer/internal/app"
+	"syncer/internal/config"
+	"syncer/internal/console"
+)
+
+// openDoor asks the daemon first. When none answers, the state file is opened instead: its lock keeps a daemon
+// that listens elsewhere from being disturbed. fresh says that a new state may be begun.
+func (c *cli) openDoor(ctx context.Context, fresh bool) (console.Operations, func() error, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	client := &console.Client{Base: console.BaseURL(cfg.AdminListen), Token: cfg.AdminToken}
+	_, err = client.Ping(ctx)
+	var nobody *console.Unreachable
+	switch {
+	case err == nil:
+		return client, func() error { return nil }, nil
+	case console.KindOf(err) == console.Unauthorized:
+		return nil, nil, try(fmt.Errorf("the syncer at %s asks for its admin token", client.Base), "set SYNCER_ADMIN_TOKEN, or SYNCER_ADMIN_TOKEN_FILE, to the daemon's")
+	case !errors.As(err, &nobody):
+		return nil, nil, err
+	}
+	path, _, err := cfg.StateFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !fresh {
+		return nil, nil, try(fmt.Errorf("%w, and there is no state at %s", nobody, path), "syncer serve, or set SYNCER_ADMIN_LISTEN and SYNCER_STATE as the daemon has them")
+	}
+	a, err := app.Offline(ctx, c.appOptions(cfg))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; so the state was to be opened instead: %w", nobody, err)
+	}
+	if c.chatty {
+		fmt.Fprintln(c.stderr, c.Say("No daemon runs; working on %s.", "Nenhum daemon em execução; trabalhando em %s.", path))
+	}
+	return a, a.Close, nil
+}
+
+// appOptions are what everything that works without a daemon is made of.
+func (c *cli) appOptions(cfg config.Config) app.Options {
+	return app.Options{Config: cfg, Lookup: c.lookup, ReadFile: os.ReadFile, Language: c.language()}
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"syncer/internal/contact"
+	"syncer/internal/mapping"
+)
+
+func (c *cli) mapCmd() *cobra.Command {
+	var source string
+	cmd := &cobra.Command{
+		Use:   "map FILE",
+		Short: "Shows which contacts the mapping makes of a record or webhook (- for stdin); needs no secrets",
+		Long: "Shows which contacts the mapping makes of a record, of a webhook's body, or of a list of records.\n" +
+			"Names that a source's API knows, such as those of Pipedrive's custom fields, are not known here:\n" +
+			"write the record with the names that the mapping uses.",
+		Args: exactly(1),
+		RunE: do(func(_ context.Context, args []string) error {
+			_, plan, err := c.loadMapping()
+			if err != nil {
+				return err
+			}
+			data, err := c.read(args[0])
+			if err != nil {
+				return &failure{2, err}
+			}
+			spec, err := theSource(plan, source)
+			if err != nil {
+				return err
+			}
+			contacts, err := c.mapAll(plan, spec, data)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			return c.emit(contacts, func() { c.contacts(contacts) })
+		}),
+	}
+	cmd.Flags().StringVar(&source, "source", "", "the source that it comes from; needed when there are several")
+	return cmd
+}
+
+// read reads a file, or stdin for "-".
+func (c *cli) read(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(c.stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// theSource is the named source, or the only one.
+func theSource(plan *mapping.Plan, name string) (mapping.Source, error) {
+	var names []string
+	for _, s := range plan.Sources {
+		if s.Name == name || name == "" && len(plan.Sources) == 1 {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	if name == "" {
+		return mapping.Source{}, misuse("say --source; there are: %s", strings.Join(names, ", "))
+	}
+	return mapping.Source{}, misuse("there is no source %q; there are: %s", name, strings.Join(names, ", "))
+}
+
+// mappedContact is one contact that came out, ready to be shown.
+type mappedContact struct {
+	Record   int               `json:"record"` // which record of the file, from 1
+	Mapping  string            `json:"mapping"`
+	Part     string            `json:"part,omitempty"`
+	Targets  []string          `json:"targets"`
+	Leaving  bool              `json:"leaving,omitempty"`
+	Says     []contact.Step    `json:"says"`
+	Problems []contact.Problem `json:"problems,omitempty"`
+}
+
+func (c *cli) mapAll(plan *mapping.Plan, spec mapping.Source, data []byte) ([]mappedContact, error) {
+	payloads, err := records(spec, data)
+	if err != nil {
+		return nil, err
+	}
+	out := []mappedContact{}
+	var seen []map[string]any
+	for i, payload := range payloads {
+		record, err := mapping.DecodeRecord(payload)
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, record)
+		for _, x := range plan.Map(spec.Name, record, c.now()) {
+			m := mappedContact{Record: i + 1, Mapping: x.Mapping, Part: x.Part, Targets: x.Targets, Leaving: x.Leaving, Problems: x.Problems}
+			m.Says = c.says(x)
+			out = append(out, m)
+		}
+	}
+	fmt.Fprint(c.stderr, plan.Unseen(spec.Name, seen).String())
+	return out, nil
+}
+
+// records takes the records out of what a source sends: one record, a list of them, or either below the place
+// that the source's description names.
+func records(spec mapping.Source, data []byte) ([]json.RawMessage, error) {
+	at := "data" // of all kinds with an API of their own that have an envelope
+	if spec.Record != nil {
+		at = spec.Record.At
+	}
+	data = bytes.TrimSpace(data)
+	for name := range strings.SplitSeq(at, ".") {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(data, &object) != nil {
+			break
+		}
+		inner, ok := object[name]
+		if inner = bytes.TrimSpace(inner); !ok || len(inner) == 0 || inner[0] != '{' && inner[0] != '[' {
+			break // it is the record itself
+		}
+		data = inner
+	}
+	if len(data) == 0 || data[0] != '[' {
+		return []json.RawMessage{data}, nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("it is no JSON: %w", err)
+	}
+	return list, nil
+}
+
+// says lists what a contact states, masked unless it may be shown.
+func (c *cli) says(x contact.Contact) (out []contact.Step) {
+	add := func(attr, value string) {
+		if value != "" && !c.show {
+			value = contact.MaskText(value)
+		}
+		out = append(out, contact.Step{Attr: attr, New: value})
+	}
+	for i, p := range x.Phones {
+		number := p.Digits
+		if !c.show {
+			number = contact.MaskDigits(number)
+		}
+		out = append(out, contact.Step{Attr: fmt.Sprintf("phones.%d", i+1), New: fmt.Sprintf("+%s (%s)", number, p.Line)})
+	}
+	for i, e := range x.Emails {
+		add(fmt.Sprintf("emails.%d", i+1), e)
+	}
+	switch x.OptOut {
+	case contact.Yes:
+		out = append(out, contact.Step{Attr: "opt_out", New: "yes"})
+	case contact.No:
+		out = append(out, contact.Step{Attr: "opt_out", New: "no"})
+	}
+	attributes := func(prefix string, a contact.Attributes) {
+		for _, said := range []struct {
+			attr string
+			contact.Attr
+		}{{"name", a.Name}, {"language", a.Language}} {
+			if said.State != contact.Absent {
+				add(prefix+said.attr, said.Value)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
+			word := map[bool]string{true: "yes", false: "no"}[a.Labels[name]]
+			out = append(out, contact.Step{Attr: prefix + "labels." + name, New: word})
+		}
+		for _, key := range slices.Sorted(maps.Keys(a.Fields)) {
+			if f := a.Fields[key]; f.State != contact.Absent {
+				add(prefix+"fields."+key, f.Value)
+			}
+		}
+	}
+	attributes("", x.Attributes)
+	for _, target := range slices.Sorted(maps.Keys(x.Only)) {
+		attributes(target+": ", x.Only[target])
+	}
+	return out
+}
+
+func (c *cli) contacts(list []mappedContact) {
+	if len(list) == 0 {
+		c.printf("%s\n", c.Say("No mapping makes a contact of it.", "Nenhum mapeamento faz um contato disto."))
+	}
+	for _, x := range list {
+		leaving := ""
+		if x.Leaving {
+			leaving = c.Say("leaving: the record does not stand for it", "de saída: o registro não o representa")
+		}
+		c.printf("%s  %s\n", c.paint("1", fmt.Sprintf("%d %s", x.Record, x.Mapping)), strings.Join(nonempty(x.Part, "→ "+strings.Join(x.Targets, ", "), leaving), " · "))
+		t := c.table(c.Say("Attribute", "Atributo"), c.Say("Value", "Valor"))
+		for _, s := range x.Says {
+			t.row(s.Attr, value(s.New))
+		}
+		if len(x.Says) > 0 {
+			t.print()
+		}
+		for _, p := range x.Problems {
+			mark := c.level("warning")
+			if p.Fatal {
+				mark = c.level("error")
+			}
+			c.printf("%s %s: %s%s\n", mark, p.Attr, p.Message, parenthesis(p.Where))
+		}
+		c.printf("\n")
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"syncer/internal/console"
+	"syncer/internal/state"
+)
+
+func (c *cli) planCmd() *cobra.Command {
+	var save string
+	var full bool
+	var choose console.ApplyAsk
+	cmd := &cobra.Command{
+		Use:   "plan [SOURCE|RUN]",
+		Short: "Shows what a run would do before it does it: every person, the sums, the calls and the time",
+		Long: "Shows what a held run would do. With a source, a run is made first and held whatever it finds.\n" +
+			"Without either, the run that waits is shown.",
+		Args: atMost(1),
+		RunE: c.asking(true, func(ctx context.Context, ops console.Operations, args []string) error {
+			if save != "" && choose.Limit > 0 {
+				return misuse("--save keeps a plan that is applied as it stands; choose from it with --only, not with --limit")
+			}
+			run, err := c.heldRun(ctx, ops, args, full)
+			if err != nil {
+				return err
+			}
+			return c.plan(ctx, ops, run, choose, save)
+		}),
+	}
+	cmd.Flags().BoolVar(&full, "full", false, "with a source: read all records, and find those that are gone")
+	cmd.Flags().StringVar(&save, "save", "", "keep the plan in a file that `syncer apply FILE` carries out exactly")
+	chooseFlags(cmd, &choose)
+	return cmd
+}
+
+// heldRun finds the run to show, or makes one.
+func (c *cli) heldRun(ctx context.Context, ops console.Operations, args []string, full bool) (state.Run, error) {
+	s, err := ops.Status(ctx)
+	if err != nil {
+		return state.Run{}, err
+	}
+	if len(args) == 0 {
+		return theHeldRun(s.Runs)
+	}
+	for _, source := range s.Sources {
+		if source.Name == args[0] {
+			ask := console.RunAsk{Source: source.Name, Kind: "changes", Hold: true}
+			if full {
+				ask.Kind = "full"
+			}
+			return c.carryOut(ctx, ops, ask)
+		}
+	}
+	return ops.RunState(ctx, args[0])
+}
+
+// theHeldRun is the one run that waits.
+func theHeldRun(runs []state.Run) (state.Run, error) {
+	var held []state.Run
+	for _, r := range runs {
+		if r.State == "held" {
+			held = append(held, r)
+		}
+	}
+	switch len(held) {
+	case 0:
+		return state.Run{}, try(console.Errorf(console.NotFound, "no run waits"), "syncer plan SOURCE")
+	case 1:
+		return held[0], nil
+	}
+	ids := ""
+	for _, r := range held {
+		ids += " " + r.ID
+	}
+	return state.Run{}, misuse("several runs wait, name one:%s", ids)
+}
+
+func (c *cli) plan(ctx context.Context, ops console.Operations, run state.Run, choose console.ApplyAsk, save string) error {
+	s, err := ops.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if save != "" {
+		rows, err := planRows(ctx, ops, run.ID, choose.Only, 0, true)
+		if err != nil {
+			return err
+		}
+		if err := newSavedPlan(run, rows, s, c.now()).save(save); err != nil {
+			return err
+		}
+	}
+	rows, err := planRows(ctx, ops, run.ID, choose.Only, choose.Limit, c.show)
+	if err != nil {
+		return err
+	}
+	return c.emit(newSavedPlan(run, rows, s, c.now()), func() {
+		c.people(rows)
+		if len(rows) > 0 {
+			c.printf("\n")
+		}
+		c.summary(run, s.Targets)
+		if save != "" {
+			c.printf(c.Say("Saved for a day: syncer apply %s", "Guardado por um dia: syncer apply %s")+"\n", save)
+		}
+	})
+}
+
+// savedPlan is a plan as a file: what was seen is what is applied, or nothing.
+type savedPlan struct {
+	Format  int               `json:"format"`
+	Made    time.Time         `json:"made"`
+	Run     state.Run         `json:"run"`
+	Mapping string            `json:"mapping"` // the hash under which it was made
+	Places  map[string]string `json:"places"`  // what the targets' credentials opened
+	People  []console.PlanRow `json:"people"`
+}
+
+const (
+	planFormat = 1
+	planLife   = 24 * time.Hour
+)
+
+func newSavedPlan(run state.Run, rows []console.PlanRow, s console.Status, now time.Time) *savedPlan {
+	p := &savedPlan{Format: planFormat, Made: now.UTC(), Run: run, Mapping: s.Mapping.Hash, Places: map[string]string{}, People: rows}
+	for _, t := range s.Targets {
+		p.Places[t.Name] = t.Place
+	}
+	return p
+}
+
+func (p *savedPlan) save(path string) error {
+	return store(path, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", " ")
+		return enc.Encode(p)
+	})
+}
+
+func readPlan(data []byte) (*savedPlan, error) {
+	p := &savedPlan{}
+	if err := json.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("it is not a plan that `syncer plan --save` made: %w", err)
+	}
+	if p.Format != planFormat || p.Run.ID == "" {
+		return nil, fmt.Errorf("it is not a plan that this version of `syncer plan --save` made")
+	}
+	return p, nil
+}
+
+// fits says why the plan may no longer be applied; nil when it may. rows are the run as it stands.
+func (p *savedPlan) fits(run state.Run, rows []console.PlanRow, s console.Status, now time.Time) error {
+	switch {
+	case now.Sub(p.Made) > planLife || p.Made.After(now.Add(time.Hour)):
+		return fmt.Errorf("the plan was made %s; plans are good for a day", p.Made.Format(time.RFC3339))
+	case p.Mapping != s.Mapping.Hash:
+		return fmt.Errorf("the mapping file has changed since the plan was made")
+	case run.State != "held":
+		return fmt.Errorf("run %s is %s; only a held run can be applied", run.ID, run.State)
+	}
+	for _, t := range s.Targets {
+		if was, ok := p.Places[t.Name]; ok && was != t.Place {
+			return fmt.Errorf("the plan was made for %s at %q, which is %q now", t.Name, was, t.Place)
+		}
+	}
+	type unit struct {
+		target string
+		person state.PersonID
+	}
+	current := map[unit][]byte{}
+	for _, row := range rows {
+		current[unit{row.Target, row.Person}] = rowBytes(row)
+	}
+	differ := 0
+	for _, row := range p.People {
+		if !bytes.Equal(current[unit{row.Target, row.Person}], rowBytes(row)) {
+			differ++
+		}
+	}
+	if differ > 0 {
+		return fmt.Errorf("%d of the %d people have changed since the plan was made", differ, len(p.People))
+	}
+	return nil
+}
+
+func rowBytes(row console.PlanRow) []byte {
+	data, _ := json.Marshal(row) // of texts and numbers; it cannot fail
+	return data
+}

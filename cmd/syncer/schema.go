@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"syncer/internal/mapping"
+)
+
+func (c *cli) schemaCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Prints the JSON Schema of the mapping file, for editors",
+		Example: "  syncer schema > mappings.schema.json",
+		Args:    exactly(0),
+		RunE: do(func(context.Context, []string) error {
+			_, err := c.stdout.Write(mapping.Schema())
+			return err
+		}),
+	}
+}

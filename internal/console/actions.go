@@ -1,0 +1,105 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// actions declares the buttons of the pages. Each does one operation and leads back to a page that says so.
+func (d *door) actions(mux *http.ServeMux) {
+	act := func(path string, do func(r *http.Request) (back string, n int, err error)) {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			if err := r.ParseForm(); err != nil {
+				d.errorPage(w, r, Errorf(BadRequest, "the form cannot be read: %v", err))
+				return
+			}
+			back, n, err := do(r)
+			if err != nil {
+				d.errorPage(w, r, errorOf(err))
+				return
+			}
+			http.Redirect(w, r, back+"&n="+strconv.Itoa(n), http.StatusSeeOther)
+		})
+	}
+	act("/runs", func(r *http.Request) (string, int, error) {
+		run, err := d.ops.Reconcile(r.Context(), RunAsk{Source: r.FormValue("source"), Kind: r.FormValue("kind")})
+		return "/runs/" + url.PathEscape(run.ID) + "?said=started", 0, err
+	})
+	act("/runs/{id}/apply", func(r *http.Request) (string, int, error) {
+		ask := ApplyAsk{Only: r.Form["only"]}
+		if r.FormValue("chosen") != "" && len(ask.Only) == 0 {
+			return "", 0, Errorf(BadRequest, "nobody is ticked")
+		}
+		done, err := d.ops.Apply(r.Context(), r.PathValue("id"), ask)
+		return "/runs/" + url.PathEscape(r.PathValue("id")) + "?said=applied", done.People, err
+	})
+	act("/runs/{id}/discard", func(r *http.Request) (string, int, error) {
+		n, err := d.ops.Discard(r.Context(), r.PathValue("id"))
+		return "/?said=discarded", n, err
+	})
+	act("/targets/{name}/pause", func(r *http.Request) (string, int, error) {
+		return "/?said=paused", 0, d.ops.Pause(r.Context(), r.PathValue("name"), r.FormValue("why"))
+	})
+	act("/targets/{name}/resume", func(r *http.Request) (string, int, error) {
+		return "/?said=resumed", 0, d.ops.Resume(r.Context(), r.PathValue("name"))
+	})
+	act("/reload", func(r *http.Request) (string, int, error) {
+		result, err := d.ops.Reload(r.Context())
+		if result.Changed {
+			return "/?said=remapped", 0, err
+		}
+		return "/?said=reloaded", 0, err
+	})
+	act("/dead/retry", func(r *http.Request) (string, int, error) {
+		return d.letters(r, "/dead?said=retried", d.ops.RetryDead)
+	})
+	act("/dead/drop", func(r *http.Request) (string, int, error) {
+		return d.letters(r, "/dead?said=dropped", d.ops.DropDead)
+	})
+	act("/conflicts/resolve", func(r *http.Request) (string, int, error) {
+		return "/conflicts?said=resolved", 0, d.ops.ResolveConflict(r.Context(), r.FormValue("id"))
+	})
+}
+
+// letters acts on one dead letter, or on all of a filter when the form says so.
+func (d *door) letters(r *http.Request, back string, do func(ctx context.Context, f DeadFilter) (int, error)) (string, int, error) {
+	f := DeadFilter{ID: r.FormValue("id"), Target: r.FormValue("target"), Kind: r.FormValue("kind")}
+	if f.ID == "" && r.FormValue("all") == "" {
+		return "", 0, Errorf(BadRequest, "no dead letter is chosen")
+	}
+	n, err := do(r.Context(), f)
+	return back, n, err
+}
+
+// said tells what a button did, from a closed set: an address cannot put words into the page's mouth.
+func said(w Words, q url.Values) string {
+	n, _ := strconv.Atoi(q.Get("n")) // without a number it is none
+	switch q.Get("said") {
+	case "started":
+		return w.Say("The run has begun.", "A execução começou.")
+	case "applied":
+		return w.Say("%s on the way to the targets.", "%s a caminho dos destinos.", w.people(n))
+	case "discarded":
+		return w.Say("The plan is discarded: %s.", "O plano foi descartado: %s.", w.people(n))
+	case "paused":
+		return w.Say("Nothing is written there until you resume it.", "Nada é escrito lá até você retomar.")
+	case "resumed":
+		return w.Say("It goes on.", "Segue em frente.")
+	case "reloaded":
+		return w.Say("The mapping file is in use; nobody's mapping changed.", "O arquivo de mapeamento está em uso; nenhum mapeamento mudou.")
+	case "remapped":
+		return w.Say("The mapping file is in use. What it changes is being worked out and will wait here as a plan.",
+			"O arquivo de mapeamento está em uso. O que ele muda está sendo calculado e vai aguardar aqui como um plano.")
+	case "retried":
+		return w.Say("%s will be tried again.", "%s será tentado de novo.", w.people(n))
+	case "dropped":
+		return w.Count(n, "dead letter dropped.", "dead letters dropped.", "entrega perdida descartada.", "entregas perdidas descartadas.")
+	case "resolved":
+		return w.Say("The conflict is settled.", "O conflito está resolvido.")
+	}
+	return ""
+}
+
+func (w Words) people(n int) string { return w.Count(n, "person", "people", "pessoa", "pessoas") }
