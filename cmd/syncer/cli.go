@@ -104,7 +104,7 @@ func (c *cli) root() *cobra.Command {
 		"sync":    {c.reconcileCmd(), c.planCmd(), c.applyCmd(), c.discardCmd(), c.undoCmd(), c.replayCmd(), c.pauseCmd(), c.resumeCmd()},
 		"look":    {c.statusCmd(), c.explainCmd(), c.deadCmd(), c.conflictsCmd(), c.quarantineCmd()},
 		"hand":    {c.linkCmd(), c.unlinkCmd(), c.rebindCmd(), c.forgetCmd()},
-		"state":   {c.backupCmd(), c.compactCmd()},
+		"state":   {c.backupCmd(), c.exportCmd(), c.importCmd(), c.compactCmd()},
 	} {
 		for _, cmd := range commands {
 			cmd.GroupID = group

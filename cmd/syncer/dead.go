@@ -76,10 +76,11 @@ func (c *cli) deadShowCmd() *cobra.Command {
 			var e *console.Explanation
 			if len(l.Records) > 0 {
 				found, err := ops.Explain(ctx, l.Records[0].String(), c.show)
-				if err != nil {
+				if err == nil {
+					e = &found
+				} else if !unknown(err) { // the record may have gone since
 					return err
 				}
-				e = &found
 			}
 			return c.emit(map[string]any{"letter": l, "explanation": e}, func() {
 				c.printf("%s  %s · %s\n%s\n%s\n", c.paint("1", l.ID), keys(l.Records), c.Ago(contact.FromMicros(l.At), c.now()), c.Kind(l.Kind), l.Message)

@@ -10,6 +10,7 @@ import (
 	"syncer/internal/app"
 	"syncer/internal/config"
 	"syncer/internal/console"
+	"syncer/internal/contact"
 )
 
 // openDoor asks the daemon first. When none answers, the state file is opened instead: its lock keeps a daemon
@@ -45,6 +46,12 @@ func (c *cli) openDoor(ctx context.Context, fresh bool) (console.Operations, fun
 		fmt.Fprintln(c.stderr, c.Say("No daemon runs; working on %s.", "Nenhum daemon em execução; trabalhando em %s.", path))
 	}
 	return a, a.Close, nil
+}
+
+// unknown reports whether an error says that there is no such thing.
+func unknown(err error) bool {
+	kind := console.KindOf(err)
+	return kind == console.NotFound || kind == string(contact.Invalid)
 }
 
 // appOptions are what everything that works without a daemon is made of.

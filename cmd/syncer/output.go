@@ -101,7 +101,7 @@ func (g *grid) columns() (out []table.ColumnConfig) {
 		}
 		col := table.ColumnConfig{Number: i + 1, WidthMax: min(widest, max(g.c.width/3, 16)), WidthMaxEnforcer: text.WrapSoft}
 		if i == len(g.header)-1 {
-			col.WidthMax = max(g.c.width-used-2, 24)
+			col.WidthMax = max(g.c.width-used-2, 20)
 		}
 		if g.numbers[i] {
 			col.Align, col.AlignHeader = text.AlignRight, text.AlignRight

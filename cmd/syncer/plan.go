@@ -59,7 +59,11 @@ func (c *cli) heldRun(ctx context.Context, ops console.Operations, args []string
 			return c.carryOut(ctx, ops, ask)
 		}
 	}
-	return ops.RunState(ctx, args[0])
+	run, err := ops.RunState(ctx, args[0])
+	if err != nil && unknown(err) {
+		err = try(fmt.Errorf("there is neither a run nor a source %q", args[0]), "syncer status")
+	}
+	return run, err
 }
 
 // theHeldRun is the one run that waits.
@@ -106,7 +110,7 @@ func (c *cli) plan(ctx context.Context, ops console.Operations, run state.Run, c
 		if len(rows) > 0 {
 			c.printf("\n")
 		}
-		c.summary(run, s.Targets)
+		c.summary(run, s.Targets, true)
 		if save != "" {
 			c.printf(c.Say("Saved for a day: syncer apply %s", "Guardado por um dia: syncer apply %s")+"\n", save)
 		}

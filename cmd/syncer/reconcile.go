@@ -41,7 +41,7 @@ func (c *cli) reconcile(ctx context.Context, ops console.Operations, ask console
 	if err != nil {
 		return err
 	}
-	return c.emit(run, func() { c.summary(run, s.Targets) })
+	return c.emit(run, func() { c.summary(run, s.Targets, false) })
 }
 
 // chooseFlags are the flags that choose people of a plan.

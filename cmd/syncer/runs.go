@@ -115,13 +115,14 @@ func (p *progress) clear() {
 	}
 }
 
-// summary tells how a run ended and what is to be done about it.
-func (c *cli) summary(r state.Run, targets []console.TargetStatus) {
-	c.printf("%s: %s · %s", c.paint("1", r.ID), c.RunKind(r.Kind), c.Count(r.Records, "record read", "records read", "registro lido", "registros lidos"))
+// summary tells how a run ended and what is to be done about it; shown says that its plan stands above.
+func (c *cli) summary(r state.Run, targets []console.TargetStatus, shown bool) {
+	c.printf("%s: %s", c.paint("1", r.ID), c.RunKind(r.Kind))
 	for _, part := range []struct {
 		n                     int
 		one, many, um, muitos string
 	}{
+		{r.Records, "record read", "records read", "registro lido", "registros lidos"},
 		{r.Unchanged, "unchanged", "unchanged", "sem mudança", "sem mudança"},
 		{r.Unannounced, "changed without a webhook", "changed without a webhook", "mudou sem webhook", "mudaram sem webhook"},
 		{r.Missing, "missing", "missing", "ausente", "ausentes"},
@@ -137,7 +138,11 @@ func (c *cli) summary(r state.Run, targets []console.TargetStatus) {
 	switch r.State {
 	case "held":
 		c.printf("%s: %s\n", people, r.Why)
-		c.printf(c.Say("Look:    syncer plan %s\nApply:   syncer apply %s\nDiscard: syncer discard %s\n", "Ver:       syncer plan %s\nAplicar:   syncer apply %s\nDescartar: syncer discard %s\n"), r.ID, r.ID, r.ID)
+		if !shown {
+			c.printf("%s syncer plan %s\n", c.Say("Look:   ", "Ver:      "), r.ID)
+		}
+		c.printf("%s syncer apply %s\n", c.Say("Apply:  ", "Aplicar:  "), r.ID)
+		c.printf("%s syncer discard %s\n", c.Say("Discard:", "Descartar:"), r.ID)
 	case "released":
 		c.printf("%s\n", c.Say("Released: the changes are on their way; `syncer status` shows how far.", "Liberada: as mudanças estão a caminho; `syncer status` mostra o andamento."))
 	case "done":

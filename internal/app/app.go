@@ -131,7 +131,7 @@ func assemble(ctx context.Context, o Options) (*App, error) {
 	}
 	a.push("state", func(context.Context) error { return a.store.Close() })
 	if a.store.Stats().Fresh {
-		o.Logger.Warn("the state file is new: nothing is remembered of earlier deliveries. If that is not expected, check the volume it lies on", "file", path)
+		o.Logger.Warn("the state file is new: nothing is remembered of earlier deliveries. If that is not expected, check the volume it lies on. Links are found again from the targets; what people said about being written to, erasures and the bases of keep_edits are not, unless you import an export (syncer import) before the first run", "file", path)
 	}
 	a.watch = newWatch(a)
 	a.door = intake.New(intake.Options{Accepter: a, Observer: a.metrics, Logger: o.Logger, Now: o.Now})

@@ -63,7 +63,7 @@ func (a *App) generate(plan *mapping.Plan) (*generation, error) {
 		options[spec.Name] = engine.TargetOptions{Target: t, Budget: g.ledgers["target/"+spec.Name], CreateMissing: spec.CreateMissing || spec.Kind == "omnichannel", AllowCampaigns: spec.AllowCampaign}
 	}
 	if plan.Notify != nil {
-		n, err := notify.New(*plan.Notify, notify.Deps{Transport: a.opts.Transport, Logger: a.log, Now: a.now})
+		n, err := notify.New(*plan.Notify, notify.Deps{Transport: a.opts.Transport, Logger: a.log, Now: a.now, Secrets: a.opts.Secrets})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("notify: %w", err))
 		}
@@ -72,10 +72,13 @@ func (a *App) generate(plan *mapping.Plan) (*generation, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	if err := g.recall(); err != nil {
+		return nil, err
+	}
 	guard := engine.Guard{AtLeast: plan.Defaults.Guard.AtLeast, Percent: plan.Defaults.Guard.Percent, DeletesPercent: plan.Defaults.Guard.DeletesPercent}
 	g.engine = engine.New(engine.Options{Store: a.store, Plan: plan, Sources: g.sources, Targets: options, Observer: a.watch,
 		Logger: a.log, Now: a.now, DryRun: a.opts.DryRun, Guard: guard})
-	g.runner = &reconcile.Runner{Store: a.store, Engine: g.engine, Sources: g.sources, Guard: guard, Observer: a.watch, Logger: a.log, Now: a.now}
+	g.runner = &reconcile.Runner{Store: a.store, Engine: g.engine, Sources: g.sources, Guard: guard, Observer: a.watch, Prepare: g.prepareSource, Logger: a.log, Now: a.now}
 	g.scheduler = &reconcile.Scheduler{Runner: g.runner, Store: a.store, Location: plan.Location, Now: a.now}
 	for _, spec := range plan.Sources {
 		t := reconcile.Timetable{Source: spec.Name}

@@ -527,6 +527,18 @@ func (a *App) Forget(ctx context.Context, what string) (string, error) {
 // Backup writes a consistent copy of the state.
 func (a *App) Backup(ctx context.Context, w io.Writer) error { return a.store.Backup(ctx, w) }
 
+// Export writes what cannot be rebuilt from sources and targets.
+func (a *App) Export(_ context.Context, w io.Writer) error { return state.Export(a.store, w) }
+
+// Import reads an export into a new state.
+func (a *App) Import(ctx context.Context, r io.Reader) (int, error) {
+	n, err := state.Import(ctx, a.store, r)
+	if err != nil {
+		return n, wrong("%v", err)
+	}
+	return n, nil
+}
+
 // Compact gives free space back.
 func (a *App) Compact(ctx context.Context) (console.CompactResult, error) {
 	before := a.store.Stats().Bytes

@@ -158,5 +158,42 @@ func (g *generation) prepareSource(ctx context.Context, name string) error {
 	if err := g.engine.Bind(ctx, "source/"+name, id, place); err != nil {
 		return err
 	}
-	return src.Prepare(ctx)
+	if err := src.Prepare(ctx); err != nil {
+		return err
+	}
+	return g.remember(ctx, name)
+}
+
+func namesMark(source string) string { return "names/" + source }
+
+// remember keeps what a source loaded, so that a start needs no answer from its API.
+func (g *generation) remember(ctx context.Context, name string) error {
+	named, ok := g.sources[name].(source.Named)
+	if !ok {
+		return nil
+	}
+	data := named.Remember()
+	return g.a.store.Update(ctx, func(tx state.Tx) error {
+		if m, ok := state.Marks.Get(tx, namesMark(name)); !ok || m.Text != g.sources[name].Definitions() {
+			state.Marks.Put(tx, namesMark(name), state.Mark{Text: g.sources[name].Definitions(), At: contact.Micros(g.a.now()), Data: data})
+		}
+		return nil
+	})
+}
+
+// recall gives every source what it had loaded in an earlier life.
+func (g *generation) recall() error {
+	return g.a.store.View(func(tx state.Tx) error {
+		for name, src := range g.sources {
+			named, ok := src.(source.Named)
+			m, known := state.Marks.Get(tx, namesMark(name))
+			if !ok || !known || len(m.Data) == 0 {
+				continue
+			}
+			if err := named.Recall(m.Data); err != nil {
+				g.a.log.Warn("the remembered names of a source cannot be used; they are read again", "source", name, "error", err)
+			}
+		}
+		return nil
+	})
 }

@@ -171,6 +171,7 @@ func (w *watch) run(ctx context.Context) {
 	look, prune := time.NewTicker(lookEvery), time.NewTicker(pruneEvery)
 	defer look.Stop()
 	defer prune.Stop()
+	w.look(ctx)
 	for {
 		select {
 		case <-ctx.Done():

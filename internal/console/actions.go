@@ -11,6 +11,7 @@ import (
 func (d *door) actions(mux *http.ServeMux) {
 	act := func(path string, do func(r *http.Request) (back string, n int, err error)) {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			patient(w)
 			if err := r.ParseForm(); err != nil {
 				d.errorPage(w, r, Errorf(BadRequest, "the form cannot be read: %v", err))
 				return
@@ -33,7 +34,15 @@ func (d *door) actions(mux *http.ServeMux) {
 			return "", 0, Errorf(BadRequest, "nobody is ticked")
 		}
 		done, err := d.ops.Apply(r.Context(), r.PathValue("id"), ask)
-		return "/runs/" + url.PathEscape(r.PathValue("id")) + "?said=applied", done.People, err
+		word := "applied"
+		if len(done.Moved) > 0 {
+			word = "left"
+		}
+		return "/runs/" + url.PathEscape(r.PathValue("id")) + "?said=" + word, done.People, err
+	})
+	act("/runs/{id}/undo", func(r *http.Request) (string, int, error) {
+		run, err := d.ops.Undo(r.Context(), r.PathValue("id"))
+		return "/runs/" + url.PathEscape(run.ID) + "?said=undoing", run.Held, err
 	})
 	act("/runs/{id}/discard", func(r *http.Request) (string, int, error) {
 		n, err := d.ops.Discard(r.Context(), r.PathValue("id"))
@@ -81,6 +90,11 @@ func said(w Words, q url.Values) string {
 		return w.Say("The run has begun.", "A execução começou.")
 	case "applied":
 		return w.Say("%s on the way to the targets.", "%s a caminho dos destinos.", w.people(n))
+	case "left":
+		return w.Say("%s on the way to the targets. For others something changed since the plan was made: they were left out.",
+			"%s a caminho dos destinos. Para outras, algo mudou desde que o plano foi feito: ficaram de fora.", w.people(n))
+	case "undoing":
+		return w.Say("This would put %s back. Look, then apply it.", "Isto desfaria as mudanças de %s. Veja, depois aplique.", w.people(n))
 	case "discarded":
 		return w.Say("The plan is discarded: %s.", "O plano foi descartado: %s.", w.people(n))
 	case "paused":

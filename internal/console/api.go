@@ -51,6 +51,8 @@ type Operations interface {
 
 	Backup(ctx context.Context, w io.Writer) error
 	Compact(ctx context.Context) (CompactResult, error)
+	// Export writes what cannot be rebuilt from sources and targets.
+	Export(ctx context.Context, w io.Writer) error
 }
 
 // Status is the state of everything, in words and numbers.
@@ -207,7 +209,7 @@ type PlanRow struct {
 	Person  state.PersonID `json:"person"`
 	Records []string       `json:"records"`
 	Contact string         `json:"contact,omitempty"`
-	What    string         `json:"what"` // create, update, labels, block, delete
+	What    string         `json:"what"` // create, update, label, update and label, block, delete
 	Steps   []contact.Step `json:"steps"`
 }
 

@@ -189,14 +189,19 @@ func (c *Client) Compact(ctx context.Context) (out CompactResult, err error) {
 }
 
 // Backup implements Operations. It fails when the daemon broke off: what was written then is no backup.
-func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	res, err := c.send(ctx, http.MethodGet, "/backup", nil)
+func (c *Client) Backup(ctx context.Context, w io.Writer) error { return c.stream(ctx, "/backup", w) }
+
+// Export implements Operations.
+func (c *Client) Export(ctx context.Context, w io.Writer) error { return c.stream(ctx, "/export", w) }
+
+func (c *Client) stream(ctx context.Context, path string, w io.Writer) error {
+	res, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	if _, err := io.Copy(w, res.Body); err != nil {
-		return fmt.Errorf("the backup broke off: %w", err)
+		return fmt.Errorf("the daemon broke off: %w", err)
 	}
 	return nil
 }

@@ -101,6 +101,7 @@ func TestAPI(t *testing.T) {
 		{"plan-wrong", "GET", "/runs/crm-full-12/plan?show=maybe&limit=-1", ""},
 		{"apply", "POST", "/runs/crm-full-12/apply", `{"only":["crm/4821"],"limit":1}`},
 		{"apply-all", "POST", "/runs/crm-full-12/apply", ""},
+		{"undo", "POST", "/runs/crm-changes-311/undo", ""},
 		{"discard", "POST", "/runs/crm-full-12/discard", `{}`},
 		{"pause", "POST", "/targets/weni/pause", `{"why":"holiday"}`},
 		{"resume", "POST", "/targets/weni/resume", ""},
@@ -222,6 +223,7 @@ func TestActions(t *testing.T) {
 		{"/runs/crm-full-12/apply", "", "apply crm-full-12 {Only:[] Limit:0}", "/runs/crm-full-12?said=applied&n=3"},
 		{"/runs/crm-full-12/apply", "chosen=1&only=crm/1&only=crm/2", "apply crm-full-12 {Only:[crm/1 crm/2] Limit:0}", "/runs/crm-full-12?said=applied&n=2"},
 		{"/runs/crm-full-12/apply", "chosen=1", "", ""},
+		{"/runs/crm-changes-311/undo", "", "undo crm-changes-311", "/runs/undo-crm-changes-311?said=undoing&n=3"},
 		{"/runs/crm-full-12/discard", "", "discard crm-full-12", "/?said=discarded&n=3"},
 		{"/targets/weni/pause", "why=holiday", "pause weni holiday", "/?said=paused&n=0"},
 		{"/targets/weni/resume", "", "resume weni", "/?said=resumed&n=0"},
@@ -242,6 +244,10 @@ func TestActions(t *testing.T) {
 		case c.back == "" && w.Code != http.StatusBadRequest:
 			t.Errorf("%s %s: %d", c.path, c.form, w.Code)
 		}
+	}
+	moved := &consoletest.Fake{Moved: []console.PlanRow{{Target: "weni"}}}
+	if w := ask(handler(moved, ""), "POST", "/runs/crm-full-12/apply", "", "Origin", "http://127.0.0.1:8081"); w.Header().Get("Location") != "/runs/crm-full-12?said=left&n=3" {
+		t.Errorf("with somebody left out: %s", w.Header().Get("Location"))
 	}
 	w := ask(handler(&consoletest.Fake{}, ""), "POST", "/explain", "what=%2B55+84+99000-0101&show=1", "Origin", "http://127.0.0.1:8081")
 	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "Maria das Dores") {
@@ -451,6 +457,11 @@ func everyOperation(ctx context.Context) map[string]func(console.Operations) (an
 			err := o.Backup(ctx, &b)
 			return b.Len(), err
 		},
+		"Export": func(o console.Operations) (any, error) {
+			var b bytes.Buffer
+			err := o.Export(ctx, &b)
+			return b.String(), err
+		},
 		"Compact": func(o console.Operations) (any, error) { return o.Compact(ctx) },
 	}
 }
@@ -501,9 +512,31 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
+// TestReasonsInPortuguese: every reason for which a difference is kept is said in both languages.
+func TestReasonsInPortuguese(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("..", "contact", "change.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := regexp.MustCompile(`(?m)^\tKept\w+\s+= "(.+)"$`).FindAllStringSubmatch(string(source), -1)
+	if len(reasons) < 12 {
+		t.Fatalf("only %d reasons were found", len(reasons))
+	}
+	for _, r := range reasons {
+		if console.WordsFor("pt").Kept(r[1]) == r[1] {
+			t.Errorf("%q has no Portuguese", r[1])
+		}
+	}
+}
+
 // TestWords: figures and spans as people say them.
 func TestWords(t *testing.T) {
-	en, pt := console.WordsFor("C"), console.WordsFor("pt_BR.UTF-8")
+	en, pt := console.WordsFor("C.UTF-8"), console.WordsFor("pt_BR.UTF-8")
+	for tag, portuguese := range map[string]bool{"pt": true, "PT-br": true, "pt.UTF-8": true, " pt_PT": true, "ptx": false, "en_US.UTF-8": false, "": false} {
+		if (console.WordsFor(tag) == pt) != portuguese {
+			t.Errorf("%q", tag)
+		}
+	}
 	for got, want := range map[string]string{
 		en.Number(1234567): "1,234,567", pt.Number(-1234): "-1.234", en.Number(999): "999",
 		en.Span(59 * time.Second): "59 s", en.Span(90 * time.Second): "1 min 30 s", en.Span(61 * time.Minute): "1 h 1 min",

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"math"
@@ -122,7 +123,8 @@ func (d *door) api(mux *http.ServeMux) {
 	})
 	post(mux, "/hooks", func(r *http.Request, in sourceAsk) (any, error) { return ops.InstallHook(r.Context(), in.Source) })
 
-	mux.HandleFunc("GET /api/v1/backup", d.backup)
+	mux.HandleFunc("GET /api/v1/backup", stream("syncer-backup.db", ops.Backup))
+	mux.HandleFunc("GET /api/v1/export", stream("syncer-export.jsonl", ops.Export))
 	post(mux, "/compact", func(r *http.Request, _ nothing) (any, error) { return ops.Compact(r.Context()) })
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, Errorf(NotFound, "there is no %s %s", r.Method, r.URL.Path))
@@ -137,10 +139,9 @@ func get(mux *http.ServeMux, path string, do func(*http.Request, *query) (any, e
 }
 
 // post serves whatever changes something, or must not stand in an address. An empty body is an empty object.
-// Some of it takes long, so there is no moment at which the answer must have been written.
 func post[In any](mux *http.ServeMux, path string, do func(*http.Request, In) (any, error)) {
 	mux.HandleFunc("POST /api/v1"+path, func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // where it cannot be set there is none
+		patient(w)
 		var in In
 		if err := readJSON(r, &in); err != nil {
 			writeError(w, errorOf(err))
@@ -148,6 +149,11 @@ func post[In any](mux *http.ServeMux, path string, do func(*http.Request, In) (a
 		}
 		answer(w)(do(r, in))
 	})
+}
+
+// patient takes away the moment at which the answer must have been written: some operations take long.
+func patient(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // where it cannot be set there is none
 }
 
 // answer writes what an operation returned.
@@ -200,20 +206,23 @@ func writeError(w http.ResponseWriter, e *Error) {
 	writeJSON(w, e.Status(), problem{e.Message, e.Kind, e.Until})
 }
 
-// backup streams the state. When it breaks off, so does the connection: half a backup must not look whole.
-func (d *door) backup(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // where it cannot be set there is none
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", `attachment; filename="syncer-backup.db"`)
-	sent := &sentinel{w: w}
-	err := d.ops.Backup(r.Context(), sent)
-	switch {
-	case err == nil:
-	case !sent.begun:
-		w.Header().Del("Content-Disposition")
-		writeError(w, errorOf(err))
-	default:
-		panic(http.ErrAbortHandler)
+// stream sends a file that is made while it is sent. When it breaks off, so does the connection: half a backup
+// must not look whole.
+func stream(name string, write func(context.Context, io.Writer) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		patient(w)
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+		sent := &sentinel{w: w}
+		err := write(r.Context(), sent)
+		switch {
+		case err == nil:
+		case !sent.begun:
+			w.Header().Del("Content-Disposition")
+			writeError(w, errorOf(err))
+		default:
+			panic(http.ErrAbortHandler)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ type Words struct{ pt bool }
 
 // WordsFor reads a language as in LANG or in an HTML page: "pt_BR.UTF-8", "pt-BR", "en".
 func WordsFor(tag string) Words {
-	tag = strings.ToLower(strings.TrimSpace(tag))
+	tag, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(tag)), ".")
 	return Words{tag == "pt" || strings.HasPrefix(tag, "pt_") || strings.HasPrefix(tag, "pt-")}
 }
 
@@ -167,7 +167,7 @@ func UnderWay(r state.Run) bool {
 func (w Words) RunKind(s string) string {
 	return w.pick(s, map[string][2]string{
 		"changes": {"changes", "mudanças"}, "full": {"full", "completa"}, "mapping": {"new mapping", "novo mapeamento"},
-		"replay": {"replay", "repetição"}, "guard": {"guard", "proteção"},
+		"replay": {"replay", "repetição"}, "guard": {"guard", "proteção"}, "undo": {"undo", "desfazer"},
 	})
 }
 
@@ -179,8 +179,8 @@ func (w Words) Lane(s string) string {
 // What is what a plan does to a contact.
 func (w Words) What(s string) string {
 	return w.pick(s, map[string][2]string{
-		"create": {"create", "criar"}, "update": {"change", "mudar"}, "labels": {"labels", "etiquetas"},
-		"block": {"block", "bloquear"}, "delete": {"delete", "apagar"}, "adopt": {"adopt", "adotar"}, "none": {"nothing", "nada"},
+		"create": {"create", "criar"}, "update": {"change", "mudar"}, "label": {"label", "etiquetar"}, "update and label": {"change and label", "mudar e etiquetar"},
+		"block": {"block", "bloquear"}, "delete": {"delete", "apagar"}, "nothing": {"nothing", "nada"},
 	})
 }
 
@@ -236,6 +236,7 @@ func (w Words) Kept(s string) string {
 		contact.KeptOptOut: {"", "a pessoa recusou mensagens"}, contact.KeptSmart: {"", "o próprio destino calcula esta etiqueta"},
 		contact.KeptAdopted: {"", "o contato não foi criado pelo syncer"}, contact.KeptMode: {"", "o mapeamento só cria contatos"},
 		contact.KeptUpdate: {"", "o mapeamento só atualiza contatos"}, contact.KeptCannot: {"", "o destino não sabe fazer isto"},
+		contact.KeptUndone:    {"", "foi desfeito à mão; fica assim até a fonte mudar"},
 		contact.KeptNoAddress: {"", "nenhum número identifica a pessoa"},
 	})
 }

@@ -244,7 +244,7 @@ func (s *stage) firstSync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("applied: %d deliveries released", n)
+	s.say("applied: %d deliveries released", n.People)
 	return s.settle(ctx)
 }
 

@@ -24,6 +24,11 @@ func (c *Conductor) deliver(ctx context.Context, p state.PersonID, lane state.La
 	k := state.LinkKey{Target: c.name, Person: p}
 	j, ok, err := c.e.load(k)
 	switch {
+	case err != nil && contact.KindOf(err) == contact.Unready:
+		w := work{c: c, j: j, lane: lane, began: began}
+		w.fail(ctx, err)
+		c.drop(p)
+		return
 	case err != nil:
 		c.log.Error("a delivery could not be read", "person", p, "error", err)
 		c.skip()
@@ -295,6 +300,11 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 		state.SetContact(tx, j.key, &l, seen.ID)
 		before := seen
 		l.Adopted, l.Gone, l.Created = &before, false, false
+		at := state.At{Place: w.c.name, ID: seen.ID}
+		if kept, ok := state.Keeps.Get(tx, at); ok { // an export remembers what a lost state knew of it
+			l.Created, l.Base = kept.Created, kept.Base
+			state.Keeps.Delete(tx, at)
+		}
 		state.Reflect(tx, w.c.name, seen)
 		state.Links.Put(tx, j.key, l)
 		state.Note(tx, j.key.Person, state.Entry{At: contact.Micros(w.c.e.now()), What: "linked", Target: w.c.name, Text: "adopted the contact " + seen.ID})

@@ -160,6 +160,17 @@ func (e *Engine) MappedUnder(sourceName string) string {
 	return name
 }
 
+// known reports whether records of a source can be mapped: whether the names behind their ids are known.
+func (e *Engine) known(sourceName string) bool {
+	named, ok := e.opts.Sources[sourceName].(source.Named)
+	return !ok || named.Ready()
+}
+
+// unknownNames is the failure of everything that would need to map a record too early.
+func (e *Engine) unknownNames(sourceName string) *contact.Error {
+	return &contact.Error{Kind: contact.Unready, Op: sourceName, Message: "the names of its fields and options are not read yet", Until: e.now().Add(5 * time.Second)}
+}
+
 // mapRecord turns a record into the contacts it contributes. It never fails: what cannot be read becomes a
 // fatal problem of the contact, so that it is listed and nothing is written.
 func (e *Engine) mapRecord(k contact.Key, rec *state.Record, payload []byte) []contact.Contact {

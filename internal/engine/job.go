@@ -59,6 +59,9 @@ func (e *Engine) load(k state.LinkKey) (j *job, ok bool, err error) {
 		return nil, false, err
 	}
 	for _, in := range inputs {
+		if !e.known(in.key.Source) {
+			return j, true, e.unknownNames(in.key.Source)
+		}
 		contacts := e.mapRecord(in.key, &in.rec, in.payload)
 		for _, p := range in.rec.Parts {
 			if p.Person == k.Person {

@@ -76,6 +76,9 @@ func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, er
 		return next, false, err
 	}
 	batch = slices.DeleteFunc(batch, func(d dueRecord) bool { return d.rec.Thin })
+	if batch, err = e.early(ctx, batch); err != nil {
+		return next, false, err
+	}
 	e.mapAll(batch)
 	if len(batch) > 0 {
 		if err := e.store.Update(ctx, func(tx state.Tx) error {
@@ -91,6 +94,24 @@ func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, er
 		}
 	}
 	return next, len(batch) > 0 || fetched, nil
+}
+
+// early puts off the records of sources whose names are not known yet, and returns the others.
+func (e *Engine) early(ctx context.Context, batch []dueRecord) ([]dueRecord, error) {
+	wait := map[string][]string{}
+	rest := slices.DeleteFunc(batch, func(d dueRecord) bool {
+		if e.known(d.key.Source) || d.rec.Deleted {
+			return false
+		}
+		wait[d.key.Source] = append(wait[d.key.Source], d.key.ID)
+		return true
+	})
+	for name, ids := range wait {
+		if err := e.postpone(ctx, name, ids, 5*time.Second); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 func (e *Engine) mapAll(batch []dueRecord) {

@@ -36,7 +36,11 @@ func (n *Notifier) deliver(ctx context.Context, m message) bool {
 		wait, again := pause(tries, failure, n.deps.Now())
 		if !again {
 			n.log(m, tries, failure)
-			return failure.Status != http.StatusGone
+			if failure.Status == http.StatusGone {
+				n.deps.Logger.Warn("the receiver of notices wants no more of them; none are sent until the mapping file is loaded again")
+				return false
+			}
+			return true
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -128,11 +128,9 @@ const (
 
 // Run sends what is queued until ctx ends; what waits then is tried once more. Only one Run at a time.
 func (n *Notifier) Run(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			n.finish(ctx)
-			return
 		case m := <-n.queue:
 			if !n.deliver(ctx, m) {
 				n.discard(ctx)
@@ -140,6 +138,7 @@ func (n *Notifier) Run(ctx context.Context) {
 			}
 		}
 	}
+	n.finish(ctx)
 }
 
 // finish tries once what still waits.

@@ -51,8 +51,10 @@ type Runner struct {
 	Sources  map[string]source.Source
 	Guard    engine.Guard
 	Observer Observer
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Prepare loads the definitions of a source and remembers them.
+	Prepare func(ctx context.Context, source string) error
+	Logger  *slog.Logger
+	Now     func() time.Time
 
 	mu    sync.Mutex
 	locks map[string]chan struct{}
@@ -224,7 +226,7 @@ func (r *Runner) gather(ctx context.Context, run *state.Run, ask Ask) error {
 	case Replay:
 		return r.Engine.HoldAll(ctx, run.Source, run.ID)
 	}
-	if err := r.Sources[run.Source].Prepare(ctx); err != nil {
+	if err := r.Prepare(ctx, run.Source); err != nil {
 		return fmt.Errorf("the source's definitions cannot be read: %w", err)
 	}
 	if err := r.walk(ctx, run, ask); err != nil {

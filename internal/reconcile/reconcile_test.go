@@ -196,7 +196,7 @@ func (r *rig) start() {
 	r.store = store
 	r.engine = engine.New(engine.Options{Store: store, Plan: plan, Sources: sources, Logger: log,
 		Targets: map[string]engine.TargetOptions{"weni": {Target: target, Budget: free{}, CreateMissing: true}}})
-	r.runner = &reconcile.Runner{Store: store, Engine: r.engine, Sources: sources, Observer: free{}, Logger: log, Now: time.Now}
+	r.runner = &reconcile.Runner{Store: store, Engine: r.engine, Sources: sources, Observer: free{}, Prepare: func(context.Context, string) error { return nil }, Logger: log, Now: time.Now}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { r.engine.Run(ctx); close(done) }()

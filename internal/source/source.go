@@ -49,6 +49,17 @@ type Stale interface {
 	Stale() bool
 }
 
+// Named is implemented by sources whose records carry ids of names that Prepare must have loaded. Until then a
+// record would seem to lack what it only does not spell out, so nothing of the source is mapped.
+type Named interface {
+	// Ready reports whether Prepare has succeeded, now or in an earlier life (see Recall).
+	Ready() bool
+	// Remember returns what Prepare loaded, for the state; nil before.
+	Remember() []byte
+	// Recall takes back what an earlier Prepare loaded.
+	Recall(data []byte) error
+}
+
 // Window is what a walk reads.
 type Window struct {
 	// Since asks only for records changed at or after it; the zero time asks for all.

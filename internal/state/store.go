@@ -5,7 +5,9 @@
 package state
 
 import (
+	"cmp"
 	"context"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,18 +38,19 @@ type Store interface {
 type Stats struct {
 	Bytes   int64   `json:"bytes"`
 	Free    int64   `json:"free_bytes"`
-	Max     int64   `json:"max_bytes"` // 0: no bound
-	Fresh   bool    `json:"fresh"`     // created at this start
+	Max     int64   `json:"max_bytes"`    // 0: no bound
+	Usable  int64   `json:"usable_bytes"` // what of Max rows may fill; the rest is for making room again
+	Fresh   bool    `json:"fresh"`        // created at this start
 	Commits uint64  `json:"commits"`
 	Grouped float64 `json:"changes_per_commit"`
 }
 
-// Fullness is the used share of the bound; 0 when there is none. Bulk work stops at 0.8.
+// Fullness is the used share of what may be used; 0 when there is no bound. Bulk work stops at 0.8.
 func (s Stats) Fullness() float64 {
 	if s.Max == 0 {
 		return 0
 	}
-	return float64(s.Bytes-s.Free) / float64(s.Max)
+	return float64(s.Bytes-s.Free) / float64(cmp.Or(s.Usable, s.Max))
 }
 
 // Tx is a transaction. Its methods do not return errors: a failing store, or a value that cannot be read,
@@ -86,7 +89,7 @@ func Recover(err *error) {
 // ErrCorrupt is returned for a row that cannot be read.
 var ErrCorrupt = errors.New("the state file holds a row that cannot be read; restore a backup or rebuild it from the sources and targets")
 
-// Table keeps values of one type under keys of one type.
+// Table keeps values of one type under keys of one type. Values are JSON, unless their type has a binary form.
 type Table[K, V any] struct {
 	Name string
 	enc  func(K) []byte
@@ -104,7 +107,13 @@ func (t Table[K, V]) Get(tx Tx, k K) (v V, ok bool) {
 
 // Put stores v under key.
 func (t Table[K, V]) Put(tx Tx, k K, v V) {
-	raw, err := json.Marshal(v)
+	var raw []byte
+	var err error
+	if b, ok := any(v).(encoding.BinaryAppender); ok {
+		raw, err = b.AppendBinary(make([]byte, 0, 256))
+	} else {
+		raw, err = json.Marshal(v)
+	}
 	if err != nil {
 		Fail(fmt.Errorf("state: %s: %w", t.Name, err))
 	}
@@ -131,7 +140,13 @@ func (t Table[K, V]) All(tx Tx, prefix []byte, after *K) iter.Seq2[K, V] {
 }
 
 func (t Table[K, V]) read(raw []byte) (v V) {
-	if err := json.Unmarshal(raw, &v); err != nil {
+	var err error
+	if b, ok := any(&v).(encoding.BinaryUnmarshaler); ok {
+		err = b.UnmarshalBinary(raw)
+	} else {
+		err = json.Unmarshal(raw, &v)
+	}
+	if err != nil {
 		Fail(fmt.Errorf("%w (table %s: %w)", ErrCorrupt, t.Name, err))
 	}
 	return v

@@ -309,7 +309,7 @@ func TestCampaigns(t *testing.T) {
 			`{"uuid":"f14e4ff0-724d-43fe-a953-1d16aefd1c11","campaign":{"uuid":"f14e4ff0-724d-43fe-a953-1d16aefd1c00","name":"Boas-vindas"},"relative_to":{"key":"ultima_compra","name":"Ultima compra"},"offset":9,"unit":"days","delivery_hour":9,"flow":null,"message":null,"created_on":"2026-08-19T19:11:21.088Z"}`,
 			`{"uuid":"f14e4ff0-724d-43fe-a953-1d16aefd1c12","campaign":{"uuid":"f14e4ff0-724d-43fe-a953-1d16aefd1c01","name":"Antiga"},"relative_to":{"key":"nascimento","label":"Nascimento"},"offset":0,"unit":"days","delivery_hour":9,"flow":null,"message":null,"created_on":"2026-08-19T19:11:21.088Z"}`)})
 	got, err := r.Campaigns(t.Context())
-	if err != nil || len(got) != 1 || got[0].Group != vip || !slices.Equal(got[0].Dates, []string{"ultima_compra"}) || got[0].Name != "Boas-vindas" {
+	if err != nil || len(got) != 1 || got[0].Label != vip || !slices.Equal(got[0].Dates, []string{"ultima_compra"}) || got[0].Name != "Boas-vindas" {
 		t.Errorf("%+v %v", got, err)
 	}
 }

@@ -26,6 +26,8 @@ type Fake struct {
 	States []state.Run
 	// BreakBackup lets a backup break off in the middle.
 	BreakBackup bool
+	// Moved are those whom an apply leaves out.
+	Moved []console.PlanRow
 	// Edit changes what Status says.
 	Edit func(*console.Status)
 
@@ -226,7 +228,7 @@ func (f *Fake) Plan(_ context.Context, run, after string, limit int, show bool) 
 				{Attr: "name", Old: mask("Dona Maria", show), New: mask("Maria das Dores", show), Kept: contact.KeptEdit}}},
 		{Target: "weni", Person: 18, Records: []string{"crm/4822", "loja/a-3"}, What: "create",
 			Steps: []contact.Step{{Attr: "contact", New: number("5584990000102", show)}, {Attr: "name", New: mask("João Câmara", show)}, {Attr: "labels.Clientes", New: "Clientes"}}},
-		{Target: "weni", Person: 19, Records: []string{"crm/4823"}, Contact: "5b8c9d1e-1111-4222-8333-94a5b6c7d8e9", What: "labels",
+		{Target: "weni", Person: 19, Records: []string{"crm/4823"}, Contact: "5b8c9d1e-1111-4222-8333-94a5b6c7d8e9", What: "label",
 			Steps: []contact.Step{{Attr: "labels.VIP", Old: "VIP"}}},
 	}
 	if after != "" {
@@ -241,7 +243,7 @@ func (f *Fake) Apply(_ context.Context, run string, ask console.ApplyAsk) (conso
 	if len(ask.Only) > 0 {
 		n = len(ask.Only)
 	}
-	return console.Applied{People: n}, f.call("apply", run, fmt.Sprintf("%+v", ask))
+	return console.Applied{People: n, Moved: f.Moved}, f.call("apply", run, fmt.Sprintf("%+v", ask))
 }
 
 // Undo implements console.Operations.
@@ -327,6 +329,15 @@ func (f *Fake) Backup(_ context.Context, w io.Writer) error {
 		return err
 	}
 	_, err := w.Write(BackupBytes)
+	return err
+}
+
+// Export implements console.Operations.
+func (f *Fake) Export(_ context.Context, w io.Writer) error {
+	if err := f.call("export"); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "{\"format\":1}\n")
 	return err
 }
 

@@ -21,6 +21,7 @@ type definitions struct {
 	fields map[string]*field // custom ones by code
 	labels *field            // what label_ids point to
 	sum    string
+	wire   []wireField // as read, to be remembered
 }
 
 type field struct {
@@ -56,6 +57,7 @@ func (s *Source) Prepare(ctx context.Context) error {
 		return err
 	}
 	defs := define(wire)
+	defs.wire = wire
 	for _, f := range defs.fields {
 		if f.name == "" {
 			s.log.Warn("two custom fields of the CRM have the same name; this one can only be read by its code", "source", s.spec.Name, "code", f.code)
@@ -63,6 +65,34 @@ func (s *Source) Prepare(ctx context.Context) error {
 	}
 	s.defs.Store(defs)
 	s.unknown.settle(before)
+	return nil
+}
+
+// Ready reports whether the names behind ids are known. Without an API ids stand for themselves.
+func (s *Source) Ready() bool { return s.http == nil || s.defs.Load().wire != nil }
+
+// Remember returns the fields as they were read.
+func (s *Source) Remember() []byte {
+	wire := s.defs.Load().wire
+	if wire == nil {
+		return nil
+	}
+	raw, err := json.Marshal(wire)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// Recall takes fields back that were read in an earlier life; Prepare reads them anew.
+func (s *Source) Recall(data []byte) error {
+	var wire []wireField
+	if err := json.Unmarshal(data, &wire); err != nil || wire == nil {
+		return err
+	}
+	defs := define(wire)
+	defs.wire = wire
+	s.defs.CompareAndSwap(s.defs.Load(), defs)
 	return nil
 }
 

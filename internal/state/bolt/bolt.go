@@ -108,7 +108,8 @@ func run(fn func(state.Tx) error, t *tx) (err error) {
 
 // Stats tells how large the file is. Of a closed store only the counters are known.
 func (s *Store) Stats() state.Stats {
-	out := state.Stats{Max: s.opts.MaxBytes, Fresh: s.fresh, Commits: s.commits.Load()}
+	reserve, step := s.opts.growth()
+	out := state.Stats{Max: s.opts.MaxBytes, Usable: max(0, s.opts.MaxBytes-reserve-step), Fresh: s.fresh, Commits: s.commits.Load()}
 	if out.Commits > 0 {
 		out.Grouped = float64(s.changes.Load()) / float64(out.Commits)
 	}

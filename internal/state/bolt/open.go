@@ -140,14 +140,21 @@ func (s *Store) boltOptions() *bbolt.Options {
 	return o
 }
 
-// bound sets how far and in which steps the file grows. A part of its maximum is kept for changes that remove
-// more than they put: they too need new pages, and a full store must be able to become empty again.
+// bound sets how far and in which steps the file grows.
 func (s *Store) bound(db *bbolt.DB) {
-	db.AllocSize = 4 << 20
-	if most := int(s.opts.MaxBytes); most > 0 {
-		part := max(most/32, 16*db.Info().PageSize)
-		db.MaxSize, db.AllocSize = most-part, min(part, db.AllocSize)
+	reserve, step := s.opts.growth()
+	db.MaxSize, db.AllocSize = int(s.opts.MaxBytes-reserve), int(step)
+}
+
+// growth divides the bound of the file. A part is kept for changes that remove more than they put: they too need
+// new pages, up to four large rows' worth, and a full store must be able to become empty again. And bbolt refuses
+// to grow once less than a step is left.
+func (o Options) growth() (reserve, step int64) {
+	const largeStep, large = 4 << 20, 2 << 20
+	if o.MaxBytes == 0 {
+		return 0, largeStep
 	}
+	return max(o.MaxBytes/32, min(o.MaxBytes/8, large)), max(min(o.MaxBytes/32, largeStep), 64<<10)
 }
 
 func sameFile(f *os.File, path string) bool {
