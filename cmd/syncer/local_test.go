@@ -79,19 +79,6 @@ func (p *place) write(t *testing.T, name, text string) string {
 	return file
 }
 
-// without takes parts out of the mapping.
-func (p *place) without(t *testing.T, parts ...string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(p.dir, "mappings.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range parts {
-		text = bytes.ReplaceAll(text, []byte(part), nil)
-	}
-	p.write(t, "mappings.yaml", string(text))
-}
-
 // bench is a command line in the place, with nothing faked.
 func (p *place) bench(more ...string) *bench {
 	b := newBench(append(p.environ, more...)...)
@@ -150,7 +137,6 @@ func TestDoor(t *testing.T) {
 // TestWithoutDaemon goes the whole way on the state file alone: plan, apply a few, the rest, look, forget.
 func TestWithoutDaemon(t *testing.T) {
 	p := newPlace(t)
-	p.without(t, "      fields: {cidade: =record.custom_fields.Cidade}\n", `, {label: VIP, when: '"Cliente VIP" in record.labels'}`)
 	b := p.bench()
 	b.expect(t, 0, "plan crm", "create", "whatsapp:55", "***", "Apply:   syncer apply crm-")
 	if n := len(p.weni.Contacts()); n != 0 {

@@ -185,6 +185,9 @@ func attention(s *console.Status, now time.Time) []string {
 		if r.State == engine.RunHeld {
 			add("run %s holds %d people back (%s): look with `syncer plan %s`, then `syncer apply %s` or `syncer discard %s`", r.ID, r.Held, r.Why, r.ID, r.ID, r.ID)
 		}
+		if r.State == engine.RunWalking && r.Err != "" {
+			add("run %s broke off: %s; it goes on at the next start of this schedule", r.ID, r.Err)
+		}
 		if r.State == engine.RunFailed {
 			add("run %s failed: %s", r.ID, r.Err)
 		}

@@ -230,7 +230,7 @@ func (d *door) render(w http.ResponseWriter, r *http.Request, status int, name, 
 	f.Said = said(f.Words, r.URL.Query())
 	switch v := data.(type) {
 	case Status:
-		f.Refresh = 5
+		f.Refresh = 10
 	case runView:
 		if UnderWay(v.Run) {
 			f.Refresh = 2

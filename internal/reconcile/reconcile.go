@@ -396,8 +396,8 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 	} else if len(done.Moved) > 0 {
 		run.Why = fmt.Sprintf("%d people changed since the plan was made", len(done.Moved))
 	}
-	if err := r.save(ctx, run); err != nil {
-		return done, err
+	if err := r.save(ctx, run); err != nil || run.Held > len(done.Moved) {
+		return done, err // who begins with a few has not agreed to the rest
 	}
 	return done, r.noteReleased(ctx, &run, true)
 }

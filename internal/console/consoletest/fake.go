@@ -127,7 +127,7 @@ func (f *Fake) Explain(_ context.Context, what string, show bool) (console.Expla
 	}
 	key := contact.Key{Source: "crm", ID: "4821"}
 	return console.Explanation{
-		Person: 17,
+		Person: 17, Others: []state.PersonID{18},
 		Records: []console.ExplainRecord{{Key: key.String(), Arrived: ago(40 * time.Second), State: "live", Mapping: "customers",
 			Version:  contact.Version{Source: us(time.Minute), Arrival: us(40 * time.Second)},
 			Says:     []contact.Step{{Attr: "name", New: mask("Maria das Dores", show)}, {Attr: "urns", New: number("5584990000101", show)}, {Attr: "fields.cidade", New: mask("Natal", show)}, {Attr: "labels.VIP", New: "VIP"}},
