@@ -190,7 +190,7 @@ func TestMappingCommands(t *testing.T) {
 	b.expect(t, 0, "map -", "1 customers")
 	b.expect(t, 2, "map --source loja "+webhook, `there is no source "loja"; there are: crm`)
 	b.expect(t, 2, "map nowhere.json", "nowhere.json")
-	b.expect(t, 1, "map "+p.write(t, "broken.json", `[{]`), "it is no JSON")
+	b.expect(t, 1, "map "+p.write(t, "broken.json", `[{]`), "not valid JSON")
 
 	b.expect(t, 2, "test", "there is no *.test.yaml", "Try: syncer test FILE")
 	good := p.write(t, "good.test.yaml", "- name: one\n  source: crm\n  payload: {id: 1, name: A, phones: [\"84990000102\"], labels: [], custom_fields: {Cidade: Natal}, sair: \"\"}\n  expect: {name: A, labels: [Clientes]}\n")

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"syncer/internal/app"
+	"syncer/internal/config"
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 )
@@ -23,11 +23,11 @@ func (c *cli) mapCmd() *cobra.Command {
 		Use:   "map FILE",
 		Short: "Shows which contacts the mapping makes of a record or webhook (- for stdin); needs no secrets",
 		Long: "Shows which contacts the mapping makes of a record, of a webhook's body, or of a list of records.\n" +
-			"Names that a source's API knows, such as those of Pipedrive's custom fields, are not known here:\n" +
-			"write the record with the names that the mapping uses.",
+			"Names that only a source's API knows, such as those of Pipedrive's custom fields, are asked for when its\n" +
+			"credentials are set.",
 		Args: exactly(1),
-		RunE: do(func(_ context.Context, args []string) error {
-			_, plan, err := c.loadMapping()
+		RunE: do(func(ctx context.Context, args []string) error {
+			cfg, plan, err := c.loadMapping()
 			if err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ func (c *cli) mapCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			contacts, err := c.mapAll(plan, spec, data)
+			contacts, err := c.mapAll(ctx, cfg, plan, spec, data)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -84,56 +84,24 @@ type mappedContact struct {
 	Problems []contact.Problem `json:"problems,omitempty"`
 }
 
-func (c *cli) mapAll(plan *mapping.Plan, spec mapping.Source, data []byte) ([]mappedContact, error) {
-	payloads, err := records(spec, data)
+func (c *cli) mapAll(ctx context.Context, cfg config.Config, plan *mapping.Plan, spec mapping.Source, data []byte) ([]mappedContact, error) {
+	records, note, err := app.Records(ctx, c.appOptions(cfg), plan, spec, data)
 	if err != nil {
 		return nil, err
 	}
+	if note != "" {
+		fmt.Fprintln(c.stderr, note)
+	}
 	out := []mappedContact{}
-	var seen []map[string]any
-	for i, payload := range payloads {
-		record, err := mapping.DecodeRecord(payload)
-		if err != nil {
-			return nil, err
-		}
-		seen = append(seen, record)
+	for i, record := range records {
 		for _, x := range plan.Map(spec.Name, record, c.now()) {
 			m := mappedContact{Record: i + 1, Mapping: x.Mapping, Part: x.Part, Targets: x.Targets, Leaving: x.Leaving, Problems: x.Problems}
 			m.Says = c.says(x)
 			out = append(out, m)
 		}
 	}
-	fmt.Fprint(c.stderr, plan.Unseen(spec.Name, seen).String())
+	fmt.Fprint(c.stderr, plan.Unseen(spec.Name, records).String())
 	return out, nil
-}
-
-// records takes the records out of what a source sends: one record, a list of them, or either below the place
-// that the source's description names.
-func records(spec mapping.Source, data []byte) ([]json.RawMessage, error) {
-	at := "data" // of all kinds with an API of their own that have an envelope
-	if spec.Record != nil {
-		at = spec.Record.At
-	}
-	data = bytes.TrimSpace(data)
-	for name := range strings.SplitSeq(at, ".") {
-		var object map[string]json.RawMessage
-		if json.Unmarshal(data, &object) != nil {
-			break
-		}
-		inner, ok := object[name]
-		if inner = bytes.TrimSpace(inner); !ok || len(inner) == 0 || inner[0] != '{' && inner[0] != '[' {
-			break // it is the record itself
-		}
-		data = inner
-	}
-	if len(data) == 0 || data[0] != '[' {
-		return []json.RawMessage{data}, nil
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("it is no JSON: %w", err)
-	}
-	return list, nil
 }
 
 // says lists what a contact states, masked unless it may be shown.
