@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (c *checker) source(ctx context.Context, a *App, spec mapping.Source) {
 	}
 	src, err := newSource(spec, unmetered{}, a, c.plan.Location)
 	if err != nil {
-		c.r.add("error", about, "%v", err)
+		c.unmade(about, spec, err)
 		return
 	}
 	if !c.online || !src.Can().List && !src.Can().Get {
@@ -113,11 +114,21 @@ func (c *checker) source(ctx context.Context, a *App, spec mapping.Source) {
 	c.r.add("ok", about, "%s answers", name)
 }
 
+// unmade reports a source or target that cannot be made. Offline, values that the environment does not have here
+// are no mistake of the file.
+func (c *checker) unmade(about string, spec any, err error) {
+	if raw, jsonErr := json.Marshal(spec); !c.online && jsonErr == nil && strings.Contains(string(raw), "${") {
+		c.r.add("note", about, "values of it come from the environment and are not set here")
+		return
+	}
+	c.r.add("error", about, "%v", err)
+}
+
 func (c *checker) target(ctx context.Context, a *App, spec mapping.Target) {
 	about := "target " + spec.Name
 	t, err := newTarget(spec, unmetered{}, a)
 	if err != nil {
-		c.r.add("error", about, "%v", err)
+		c.unmade(about, spec, err)
 		return
 	}
 	rules := t.Rules()
