@@ -59,10 +59,13 @@ type App struct {
 	// gen is what the mapping file decides: sources, targets, engine, runs. A reload makes a new one.
 	mu  sync.Mutex // held while one generation takes the place of another
 	gen atomic.Pointer[generation]
-	// base is the context in which generations run; nil while nothing is served.
-	base context.Context
+	// base is the context in which generations run, nil while nothing is served; it belongs to mu. serving is
+	// the same question for those who do not hold it.
+	base    context.Context
+	serving atomic.Bool
 
-	flood floods
+	flood  floods
+	status statusCache
 
 	cleanups []cleanup
 	reloaded atomic.Pointer[reloadError]
@@ -221,6 +224,7 @@ func (a *App) Run(ctx context.Context) error {
 	tasks.Go(func() { a.watch.run(base) })
 	a.mu.Lock()
 	a.base = base
+	a.serving.Store(true)
 	a.gen.Load().start(base)
 	a.mu.Unlock()
 	a.door.Set(a.gen.Load().routes)
@@ -245,6 +249,7 @@ func (a *App) shutdown(stop context.CancelFunc, tasks *sync.WaitGroup) error {
 		defer close(ended)
 		a.mu.Lock()
 		a.base = nil
+		a.serving.Store(false)
 		a.gen.Load().wait()
 		a.mu.Unlock()
 		tasks.Wait()

@@ -137,7 +137,7 @@ func (a *App) Reconcile(ctx context.Context, ask console.RunAsk) (state.Run, err
 		return state.Run{}, err
 	}
 	req := reconcile.Ask{Source: ask.Source, Kind: ask.Kind, Yes: ask.Yes, Hold: ask.Hold, Choose: choose, Limit: ask.Limit}
-	if a.base == nil {
+	if !a.serving.Load() {
 		run, err := g.runner.Run(ctx, req)
 		if err == nil && run.State == engine.RunReleased {
 			err = a.deliverAll(ctx, g)
@@ -361,7 +361,7 @@ func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (out 
 	for _, p := range done.Moved {
 		out.Moved = append(out.Moved, planRow(p, false))
 	}
-	if a.base == nil {
+	if !a.serving.Load() {
 		err = a.deliverAll(ctx, g)
 	}
 	return out, err
@@ -414,24 +414,52 @@ func (a *App) conductor(target string) (*engine.Conductor, error) {
 	return nil, wrong("there is no target %q; there are: %s", target, strings.Join(e.Targets(), ", "))
 }
 
-// Rebind accepts that the credentials of a target or source open another place than before.
+// Rebind accepts that the credentials of a target or source open another place than before. At a target everybody
+// is looked for anew, and what that would write is held as a plan for each source.
 func (a *App) Rebind(ctx context.Context, what string) error {
 	if !strings.Contains(what, "/") {
 		what = "target/" + what
 	}
-	err := a.store.Update(ctx, func(tx state.Tx) error {
+	g := a.gen.Load()
+	if target, ok := strings.CutPrefix(what, "target/"); ok {
+		if _, err := a.conductor(target); err != nil {
+			return err
+		}
+		if err := g.engine.Rebind(ctx, target); err != nil {
+			return err
+		}
+		return errors.Join(a.Resume(ctx, target), a.planEverybody(ctx, g))
+	}
+	return a.store.Update(ctx, func(tx state.Tx) error {
 		if _, ok := state.Places.Get(tx, what); !ok {
 			return wrong("%q is not bound to a place", what)
 		}
 		state.Places.Delete(tx, what)
 		return nil
 	})
-	if err != nil {
-		return err
+}
+
+// planEverybody compares all that is known of every source with the targets and holds the differences as plans.
+// In a daemon it goes on after it has returned.
+func (a *App) planEverybody(ctx context.Context, g *generation) error {
+	plan := func(ctx context.Context) error {
+		var errs []error
+		for _, name := range sourceNames(g) {
+			_, err := g.runner.Run(ctx, reconcile.Ask{Source: name, Kind: reconcile.Replay, Hold: true})
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
 	}
-	if target, ok := strings.CutPrefix(what, "target/"); ok {
-		return a.Resume(ctx, target)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.serving.Load() {
+		return plan(ctx)
 	}
+	g.tasks.Go(func() {
+		if err := plan(g.ctx); err != nil && g.ctx.Err() == nil {
+			a.log.Error("what is to be written to the new place could not be planned", "error", err)
+		}
+	})
 	return nil
 }
 
@@ -516,7 +544,7 @@ func (a *App) Forget(ctx context.Context, what string) (string, error) {
 	}
 	g := a.gen.Load()
 	g.engine.Wake()
-	if a.base == nil {
+	if !a.serving.Load() {
 		if err := a.deliverAll(ctx, g); err != nil {
 			return "", err
 		}

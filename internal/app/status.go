@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"syncer/internal/budget"
@@ -18,11 +19,36 @@ import (
 // countLimit bounds how far queues are counted for status: beyond it, "many" says enough.
 const countLimit = 200_000
 
+// statusCache keeps the last status: counting reads every link, which takes a while where there are many. It is
+// counted again when twenty times as long has passed as counting takes, so that somebody who watches costs a
+// twentieth of a processor at most.
+type statusCache struct {
+	mu   sync.Mutex
+	at   time.Time
+	cost time.Duration
+	last console.Status
+}
+
 // Status tells the state of everything.
-func (a *App) Status(ctx context.Context) (console.Status, error) {
+func (a *App) Status(_ context.Context) (console.Status, error) {
+	c := &a.status
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); !c.at.IsZero() && now.Sub(c.at) < 20*c.cost {
+		return c.last, nil
+	}
+	began := time.Now()
+	s, err := a.count()
+	if err == nil {
+		c.at, c.cost, c.last = time.Now(), time.Since(began), s
+	}
+	return s, err
+}
+
+func (a *App) count() (console.Status, error) {
 	g := a.gen.Load()
 	s := console.Status{Version: obs.Version(), Store: a.store.Stats(), Mapping: console.MappingStatus{File: a.opts.Config.Mappings, Hash: g.plan.Hash}}
-	if a.base != nil {
+	if a.serving.Load() {
 		s.Started = a.started
 	}
 	if r := a.reloaded.Load(); r != nil {
