@@ -41,6 +41,7 @@ type rig struct {
 	path   string
 	yaml   string
 	stop   func()
+	wrap   func(source.Source) source.Source // what stands between a source and the engine
 }
 
 const twoSources = `version: 1
@@ -83,9 +84,11 @@ mappings:
         compras: {value: =record.compras, type: numeric}
 `
 
-func newRig(t *testing.T, yaml string) *rig {
+func newRig(t *testing.T, yaml string) *rig { return wrappedRig(t, yaml, nil) }
+
+func wrappedRig(t *testing.T, yaml string, wrap func(source.Source) source.Source) *rig {
 	t.Helper()
-	r := &rig{t: t, weni: rapidpro.New(rapidpro.Options{}), path: filepath.Join(t.TempDir(), "state.db")}
+	r := &rig{t: t, wrap: wrap, weni: rapidpro.New(rapidpro.Options{}), path: filepath.Join(t.TempDir(), "state.db")}
 	srv := httptest.NewServer(r.weni)
 	t.Cleanup(srv.Close)
 	r.defined()
@@ -129,6 +132,9 @@ func (r *rig) start() {
 			r.t.Fatal(err)
 		}
 		sources[s.Name] = src
+		if r.wrap != nil {
+			sources[s.Name] = r.wrap(src)
+		}
 	}
 	spec, _ := plan.Target("weni")
 	target, err := weni.New(spec, weni.Deps{Meter: free{}})
