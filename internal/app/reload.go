@@ -44,8 +44,7 @@ func (a *App) Reload(ctx context.Context) (console.ReloadResult, error) {
 	res := console.ReloadResult{Hash: plan.Hash, Changed: plan.Hash != old.plan.Hash}
 	if a.base != nil {
 		gen.start(a.base)
-		base := a.base
-		gen.tasks.Go(func() { a.planMapping(base) })
+		gen.tasks.Go(func() { a.planMapping(gen.ctx) })
 	}
 	res.Message = "the mapping file is in use; nobody's mapping changed"
 	if res.Changed {
@@ -62,7 +61,7 @@ func (a *App) resumeMapping(ctx context.Context) {
 	gen := a.gen.Load()
 	running := a.base != nil
 	if running {
-		gen.tasks.Go(func() { a.planMapping(ctx) })
+		gen.tasks.Go(func() { a.planMapping(gen.ctx) })
 	}
 	a.mu.Unlock()
 }

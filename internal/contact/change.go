@@ -376,14 +376,12 @@ func (b *differ) labels() {
 			continue // see consent
 		}
 		wanted := b.d.Labels[name]
-		if left, ok := b.link.Left["labels."+name]; ok && left == strconv.FormatBool(wanted) {
-			b.kept("labels."+name, KeptUndone)
-			continue
-		}
 		label, known := b.rules.Catalog.Label(name)
 		member := known && slices.Contains(b.seen.Labels, label.ID)
 		switch {
 		case wanted == member:
+		case b.link.Left["labels."+name] == strconv.FormatBool(wanted):
+			b.kept("labels."+name, KeptUndone)
 		case known && label.Smart:
 			b.kept("labels."+name, KeptSmart)
 		case !wanted:

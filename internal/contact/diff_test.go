@@ -186,6 +186,25 @@ func TestOnlyManagedLabelsAreGivenAndTaken(t *testing.T) {
 	}
 }
 
+func TestALabelThatWasUndoneByHandIsLeftUntilTheSourceChanges(t *testing.T) {
+	left := contact.Link{Left: map[string]string{"labels.Clientes": "true", "labels.VIP": "false"}}
+	wants := func(clientes, vip bool) *contact.Desired {
+		return desired(func(d *contact.Desired) { d.Labels = map[string]bool{"Clientes": clientes, "VIP": vip} })
+	}
+	undone := known(func(o *contact.Observed) { o.Labels = []string{"g2"} })
+	c := contact.Diff(wants(true, false), false, undone, left, rules(nil))
+	if !c.Empty() || kept(c, "labels.Clientes") != contact.KeptUndone || kept(c, "labels.VIP") != contact.KeptUndone {
+		t.Errorf("got %+v", c)
+	}
+	redone := known(func(o *contact.Observed) { o.Labels = []string{"g1"} })
+	if c := contact.Diff(wants(true, false), false, redone, left, rules(nil)); len(c.Steps) != 0 {
+		t.Errorf("nothing differs: %+v", c)
+	}
+	if c := contact.Diff(wants(false, true), false, redone, left, rules(nil)); !slices.Equal(c.RemoveLabels, []string{"Clientes"}) || !slices.Equal(c.AddLabels, []string{"VIP"}) {
+		t.Errorf("the source changed: %+v", c)
+	}
+}
+
 func TestBlockedStoppedAndOptedOutPeopleGetNoLabel(t *testing.T) {
 	d := desired(func(d *contact.Desired) {
 		d.Name, d.Labels = set("Ana"), map[string]bool{"Clientes": true, "VIP": false}

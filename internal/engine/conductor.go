@@ -23,10 +23,11 @@ type Conductor struct {
 	mirror *Mirror
 	labels *labeler
 	guard  *guard
+	lot    lot
 
 	wake chan struct{}
 
-	defining sync.Mutex
+	defining chan struct{} // full while a delivery makes definitions, which takes calls
 
 	mu       sync.Mutex
 	busy     map[state.PersonID]bool
@@ -43,10 +44,11 @@ func newConductor(e *Engine, name string, o TargetOptions) *Conductor {
 		o.InFlight = 4
 	}
 	c := &Conductor{e: e, name: name, target: o.Target, opts: o, log: e.log.With("target", name),
-		wake: make(chan struct{}, 1), busy: map[state.PersonID]bool{}}
+		wake: make(chan struct{}, 1), busy: map[state.PersonID]bool{}, defining: make(chan struct{}, 1)}
 	c.mirror = newMirror(e, c)
 	c.labels = newLabeler(c)
 	c.guard = newGuard(e.opts.Guard, e.now)
+	c.lot = newLot()
 	return c
 }
 
@@ -166,7 +168,14 @@ func (c *Conductor) next(now time.Time) (p state.PersonID, lane state.Lane, next
 				}
 				continue
 			}
-			people, at := state.DueLinks(tx, c.name, lane, now, 1, c.isBusy)
+			skip := c.isBusy
+			if lane == state.LaneBulk {
+				skip = func(p state.PersonID) bool { return c.isBusy(p) || c.lot.has(p, now) }
+			}
+			people, at := state.DueLinks(tx, c.name, lane, now, 1, skip)
+			if lane == state.LaneBulk && len(people) == 0 && c.lot.clear() {
+				people, at = state.DueLinks(tx, c.name, lane, now, 1, c.isBusy)
+			}
 			if len(people) > 0 {
 				p = people[0]
 				return nil
@@ -188,6 +197,7 @@ func (c *Conductor) take(p state.PersonID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy[p] = true
+	c.lot.forget(p)
 	c.breaker.start()
 }
 
@@ -228,7 +238,7 @@ func (c *Conductor) refused(ctx context.Context, failure *contact.Error, now tim
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.breaker.start()
-	c.breaker.fail(now, failure.Error())
+	c.breaker.fail(now, 0, failure.Error())
 	if until, open := c.breaker.open(now); open {
 		return until
 	}
@@ -238,8 +248,12 @@ func (c *Conductor) refused(ctx context.Context, failure *contact.Error, now tim
 // define makes all labels and fields that the mapping needs and the target lacks. It is called by the first
 // delivery that needs one of them: before that nothing is changed at the target, not even its definitions.
 func (c *Conductor) define(ctx context.Context) error {
-	c.defining.Lock()
-	defer c.defining.Unlock()
+	select {
+	case c.defining <- struct{}{}:
+		defer func() { <-c.defining }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	rules := c.target.Rules()
 	wantLabels, wantFields := c.e.plan.Managed(c.name)
 	if rules.OptOutLabel != "" {

@@ -42,9 +42,12 @@ func (c *Conductor) deliver(ctx context.Context, p state.PersonID, lane state.La
 	}
 	ctx = budget.WithLane(ctx, lane)
 	w := work{c: c, j: j, lane: lane, began: began}
-	if j.person.Erase {
+	switch {
+	case c.e.opts.DryRun && (j.person.Erase || j.link.Undo != ""):
+		w.hold(ctx, DryRun, "dry run")
+	case j.person.Erase:
 		w.erase(ctx)
-	} else {
+	default:
 		w.deliver(ctx)
 	}
 	if !w.handedOver {
@@ -87,6 +90,10 @@ type work struct {
 	decided    string
 	wrote      bool          // the target was written to
 	urns       []contact.URN // the address list before it was changed
+	echo       bool          // its failure is that of a call whose failure was counted already
+	// whole is the change with its labels, when they are left to another delivery: see lot.
+	whole  *contact.Change
+	parked bool
 }
 
 func (w *work) deliver(ctx context.Context) {
@@ -139,6 +146,9 @@ func (w *work) deliver(ctx context.Context) {
 		w.end(ctx, "unchanged", nil)
 		return
 	}
+	if w.lane == state.LaneBulk && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block {
+		w.putOffLabels()
+	}
 	if err := w.write(ctx); err != nil {
 		w.fail(ctx, err)
 		return
@@ -149,6 +159,19 @@ func (w *work) deliver(ctx context.Context) {
 		return
 	}
 	w.end(ctx, "written", nil)
+	if w.parked {
+		w.c.lot.park(j.key.Person, w.whole, w.c.e.now(), w.c.target.Rules().Can.BulkLabels)
+	}
+}
+
+// putOffLabels leaves the labels of the change to another delivery, which they can share with others.
+func (w *work) putOffLabels() {
+	ch := w.j.change
+	w.whole = &ch
+	w.j.change.AddLabels, w.j.change.RemoveLabels = nil, nil
+	w.j.change.Steps = slices.DeleteFunc(slices.Clone(ch.Steps), func(s contact.Step) bool {
+		return s.Kept == "" && strings.HasPrefix(s.Attr, "labels.")
+	})
 }
 
 func (c *Conductor) bulkLabels() bool { return c.target.Rules().Can.BulkLabels > 0 }
@@ -172,7 +195,7 @@ func (w *work) unmet() *contact.Error {
 // meet finds the person's contact if they have none yet: in the mirror, refreshed if need be, or by asking.
 func (w *work) meet(ctx context.Context) error {
 	j := w.j
-	if j.link.Contact != "" || j.desired.Leaving {
+	if j.desired.Leaving {
 		return nil
 	}
 	if len(j.shared) > 0 {
@@ -181,13 +204,18 @@ func (w *work) meet(ctx context.Context) error {
 			Records: append(slices.Clone(j.desired.Keys), j.shared...), Message: "records of different names give one number; correct the source, or set shared_phone"})
 		return nil
 	}
-	if j.desired.Phone == nil {
+	if j.desired.Phone == nil || j.link.Contact != "" {
 		return nil
 	}
 	if !w.c.target.Rules().Can.Changes {
 		return w.ask(ctx)
 	}
-	if err := w.c.mirror.Fresh(ctx, fresh, w.lane); err != nil {
+	age := fresh
+	if j.link.Doubt > 0 && j.link.Waiting != nil {
+		// A create was sent whose answer was lost: the contact may be there since, and shows after one reading.
+		age = min(age, w.c.e.now().Sub(contact.FromMicros(j.link.Waiting.At)))
+	}
+	if err := w.c.mirror.Fresh(ctx, age, w.lane); err != nil {
 		return err
 	}
 	var m match
@@ -207,12 +235,26 @@ func (w *work) meet(ctx context.Context) error {
 	if m.found.Slim() {
 		j.calls++
 		full, err := w.c.target.Get(ctx, seen.ID)
+		if contact.KindOf(err) == contact.Gone {
+			return w.vanished(ctx, seen.ID)
+		}
 		if err != nil {
 			return err
 		}
 		seen = full
 	}
 	return w.adopt(ctx, seen, m)
+}
+
+// vanished removes a contact from the mirror that was deleted since it was read, and looks again.
+func (w *work) vanished(ctx context.Context, id string) error {
+	if err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
+		state.Unreflect(tx, w.c.name, id)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return &contact.Error{Kind: contact.Unready, Message: "the contact was deleted a moment ago; looking again", Until: w.c.e.now().Add(time.Second)}
 }
 
 // ask looks the person up at a target that cannot be mirrored.
@@ -533,7 +575,7 @@ func (w *work) unavailable(ctx context.Context, failure *contact.Error, now time
 	c, j := w.c, w.j
 	c.mu.Lock()
 	lastPass := c.breaker.lastPass
-	opened := c.breaker.fail(now, failure.Error())
+	opened := !w.echo && c.breaker.fail(now, j.key.Person, failure.Error())
 	c.mu.Unlock()
 	if opened {
 		c.log.Warn("the target does not answer; it rests", "error", failure)
@@ -543,16 +585,21 @@ func (w *work) unavailable(ctx context.Context, failure *contact.Error, now time
 		lastTry = j.link.Waiting.At
 	}
 	othersPassed := lastPass.After(contact.FromMicros(lastTry))
-	if failure.Status >= 500 && (j.link.Fails == 0 || othersPassed) {
+	if j.link.Fails == 0 || othersPassed {
 		j.link.Refused++
 	}
-	if j.link.Refused >= rejectAfter && othersPassed {
+	refused := j.link.Refused
+	if othersPassed && (refused >= rejectAfter || refused == rejectAfter-1 && j.link.Fails >= rejectAfter) {
 		failure.Kind = contact.Rejected
-		failure.Message += ", three times for this person while others passed"
+		failure.Message += fmt.Sprintf(", %d times for this person while others passed", j.link.Fails+1)
 		w.end(ctx, "dead", failure)
 		return
 	}
-	w.later(ctx, failure, j.link.Fails+1, retryIn(failure, j.link.Fails+1, now))
+	wait := retryIn(failure, j.link.Fails+1, now)
+	if refused > 1 {
+		wait = max(wait, patient(j.link.Fails+1)) // others were answered: it is not the target that is away
+	}
+	w.later(ctx, failure, j.link.Fails+1, wait)
 }
 
 // unauthorised checks whether it is the credentials or this one call that is refused.
@@ -574,7 +621,7 @@ func (w *work) gone(ctx context.Context, failure *contact.Error) {
 	j, c := w.j, w.c
 	err := c.e.store.Update(ctx, func(tx state.Tx) error {
 		l, ok := state.Links.Get(tx, j.key)
-		if !ok || l.Contact == "" {
+		if !ok || l.Contact == "" || l.Contact != j.link.Contact {
 			return nil
 		}
 		c.lost(tx, j.key, &l)
@@ -616,6 +663,12 @@ func (w *work) conflict(ctx context.Context, failure *contact.Error) {
 	w.end(ctx, "waiting", failure)
 }
 
+// outdated reports whether the person changed since the delivery began.
+func (w *work) outdated(tx state.Tx) bool {
+	who, ok := state.Persons.Get(tx, w.j.key.Person)
+	return ok && who.Seq > w.j.person.Seq
+}
+
 // later puts the delivery off.
 func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in time.Duration) {
 	c, j := w.c, w.j
@@ -625,8 +678,10 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 		if !ok {
 			return nil
 		}
-		if failure.Uncertain && w.decided == "create" && !c.target.Rules().Can.Unique {
-			l.Doubt = 2
+		if failure.Uncertain && w.decided == "create" {
+			if l.Doubt = 2; c.target.Rules().Can.Unique {
+				l.Doubt = 1
+			}
 		} else if l.Doubt > 0 && failure.Kind == contact.Unready {
 			l.Doubt--
 		}
@@ -635,7 +690,16 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 		if w.j.observed != nil && w.wrote {
 			state.ReflectWrite(tx, c.name, *w.j.observed, now)
 		}
-		state.Schedule(tx, j.key, &l, w.lane, now.Add(in))
+		lane, at := w.lane, now.Add(in)
+		if l.Due != 0 && w.outdated(tx) {
+			// Something newer came meanwhile: it travels in its own lane, and is not put off for an older failure
+			// unless the target itself must be waited for.
+			lane = min(lane, l.Lane)
+			if failure.Kind != contact.Throttled && failure.Kind != contact.Unready {
+				at = now
+			}
+		}
+		state.Schedule(tx, j.key, &l, lane, at)
 		state.Links.Put(tx, j.key, l)
 		return nil
 	})
@@ -662,9 +726,17 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		if !ok {
 			return w.strand(tx)
 		}
+		seq := j.person.Seq
+		if l.Undo != "" {
+			seq = l.Done // an undo delivers nothing of what came since
+		}
 		w.record(tx, &l, outcome, failure, now)
-		if state.Finish(tx, j.key, &l, j.person.Seq, now) && outcome == "written" && w.unfinished(&l) {
-			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second))
+		if state.Finish(tx, j.key, &l, seq, now) && outcome == "written" && w.unfinished(&l) {
+			at := now.Add(time.Second)
+			if w.whole != nil {
+				w.parked, at, l.First = true, contact.FromMicros(j.link.Due), j.link.First
+			}
+			state.Schedule(tx, j.key, &l, state.LaneBulk, at)
 		}
 		state.Links.Put(tx, j.key, l)
 		return nil
@@ -672,6 +744,9 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 	if err != nil {
 		c.log.Error("the outcome of a delivery could not be stored; it will be repeated", "person", j.key.Person, "error", err)
 		w.pauseAfterStoreError(err)
+	}
+	if outcome == "dead" && err == nil {
+		c.e.opts.Observer.Dead(c.name, state.DeadLetter{Target: c.name, Person: j.key.Person, Records: j.person.Records, Kind: failure.Kind, Message: failure.Error(), At: contact.Micros(now)})
 	}
 	c.observe(w, outcome, failure)
 }
@@ -711,7 +786,7 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 	c, j := w.c, w.j
 	l.Fails, l.Refused, l.Doubt, l.Waiting = 0, 0, 0, nil
 	l.Mapped = c.e.plan.Hash
-	defer func() { l.Undo = "" }()
+	defer func() { l.Undo, l.Run, l.Expect, l.Cleared = "", "", nil, 0 }()
 	entry := state.Entry{At: contact.Micros(now), What: outcome, Target: c.name, Steps: j.change.Steps, Calls: j.calls, Millis: now.Sub(w.began).Milliseconds()}
 	switch outcome {
 	case "dead":
@@ -719,7 +794,6 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 		state.Dead.Put(tx, j.key, letter)
 		entry.Text = failure.Error()
 		l.Waiting = &state.Waiting{Kind: failure.Kind, Message: failure.Error(), At: entry.At, Seq: j.person.Seq}
-		c.e.opts.Observer.Dead(c.name, letter)
 	case "waiting":
 		l.Waiting = &state.Waiting{Kind: failure.Kind, Message: failure.Error(), At: entry.At, Seq: j.person.Seq}
 		entry.Text = failure.Error()
@@ -742,7 +816,11 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	c, j, ch := w.c, w.j, &w.j.change
 	if l.Run != "" {
-		done := state.Done{Contact: l.Contact, Change: *ch, URNs: w.urns, At: contact.Micros(now)}
+		whole := ch
+		if w.whole != nil {
+			whole = w.whole
+		}
+		done := state.Done{Contact: l.Contact, Change: *whole, URNs: w.urns, At: contact.Micros(now)}
 		if j.observed != nil {
 			done.Contact = j.observed.ID
 		}
@@ -777,9 +855,13 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	}
 }
 
-// moved reports whether the change is another one than the plan that let it go had shown.
+// moved reports whether the change is another one than the plan that let it go had shown. That a contact was found
+// where the plan could not look (see planOne) is no other change.
 func (w *work) moved() bool {
 	l := &w.j.link
+	if l.Adopted != nil && l.At == 0 && !w.c.target.Rules().Can.Changes {
+		return false
+	}
 	return l.Run != "" && l.Cleared >= w.j.person.Seq && len(l.Expect) > 0 && !bytes.Equal(l.Expect, digest(&w.j.change))
 }
 
@@ -790,8 +872,8 @@ func (w *work) hold(ctx context.Context, run, why string) {
 	var people int
 	err := c.e.store.Update(ctx, func(tx state.Tx) error {
 		l, ok := state.Links.Get(tx, j.key)
-		if !ok {
-			return nil
+		if !ok || w.outdated(tx) {
+			return nil // what came meanwhile is still due, and is judged by itself
 		}
 		r, known := state.Runs.Get(tx, run)
 		if !known || r.Kind == "guard" && r.State != RunHeld {
@@ -870,6 +952,12 @@ func keyList(keys []contact.Key) string {
 // erase deletes the contact of a person who asked to be forgotten, or asks somebody to, and then forgets them.
 func (w *work) erase(ctx context.Context) {
 	c, j := w.c, w.j
+	if j.link.Cleared < j.person.Seq || j.link.Cleared == 0 {
+		if why, held := c.guard.let(j.key.Person, contact.Counts{Deletes: one(j.link.Contact != "")}, c.people()); held {
+			w.hold(ctx, guardRun(c.name), why)
+			return
+		}
+	}
 	if j.link.Contact != "" {
 		rules := c.target.Rules()
 		if rules.Can.Delete {

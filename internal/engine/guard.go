@@ -132,6 +132,13 @@ func only(sum, n contact.Counts) contact.Counts {
 	return sum
 }
 
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func atMostOne(n contact.Counts) contact.Counts {
 	return contact.Counts{Creates: min(n.Creates, 1), Changes: min(n.Changes, 1), Clears: min(n.Clears, 1), Unlabels: min(n.Unlabels, 1), Deletes: min(n.Deletes, 1)}
 }
@@ -141,23 +148,38 @@ func (w *work) guarded() (held bool, why string) {
 	if w.c.e.opts.DryRun {
 		return true, "dry run"
 	}
-	if w.j.link.Cleared >= w.j.person.Seq && w.j.link.Cleared != 0 || w.j.optedOut {
+	if w.j.link.Cleared >= w.j.person.Seq && w.j.link.Cleared != 0 || w.refusal() {
 		return false, ""
 	}
 	why, held = w.c.guard.let(w.j.key.Person, w.j.change.Counts(), w.c.people())
 	return held, why
 }
 
-// people is how many people are known, for the guard's percentages. Counting reads the whole table, so it is
-// done once a minute.
+// refusal reports whether the change does nothing but carry out that the person refused messages: that is never
+// held.
+func (w *work) refusal() bool {
+	rules := w.c.target.Rules()
+	if !w.j.optedOut {
+		return false
+	}
+	for _, s := range w.j.change.Steps {
+		consent := s.Attr == "labels."+rules.OptOutLabel && s.New != "" || s.Attr == "fields."+rules.OptOutField && s.New == contact.OptedOutValue ||
+			s.Attr == "contact" && s.New == string(contact.Blocked)
+		if s.Kept == "" && !consent {
+			return false
+		}
+	}
+	return true
+}
+
+// people is how many people have a contact at the target, for the guard's percentages. Counting reads every link,
+// so it is done once a minute.
 func (c *Conductor) people() int {
 	g := c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := g.now(); now.Sub(g.counted) > time.Minute {
-		if err := c.e.store.View(func(tx state.Tx) error { g.people = state.Count(tx, state.Persons.Name); return nil }); err == nil {
-			g.counted = now
-		}
+		g.people, g.counted = c.linkedPeople(), now
 	}
 	return g.people
 }

@@ -104,3 +104,83 @@ func (e *Engine) linkOf(tx state.Tx, key contact.Key, target string) (k state.Li
 	state.Persons.Put(tx, k.Person, who)
 	return k, l, nil
 }
+
+// Rebind accepts that a target's credentials open another place than before, and forgets all that was known of the
+// old one: which contact is whose and what the contacts look like. It refuses when they open the same place, for
+// then there is nothing to accept and much to lose.
+func (e *Engine) Rebind(ctx context.Context, target string) error {
+	c := e.targets[target]
+	id, name, err := c.target.Place(ctx)
+	if err != nil {
+		return err
+	}
+	what := "target/" + target
+	if err := e.store.View(func(tx state.Tx) error {
+		if known, ok := state.Places.Get(tx, what); ok && known.ID == id {
+			return &contact.Error{Kind: contact.Invalid, Message: "the credentials of " + target + " open the same place as before (" + name + "); there is nothing to rebind"}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := e.forgetLinks(ctx, target); err != nil {
+		return err
+	}
+	if err := e.forgetMirror(ctx, target); err != nil {
+		return err
+	}
+	return e.store.Update(ctx, func(tx state.Tx) error {
+		state.WriteMirrorMark(tx, target, state.MirrorMark{})
+		state.Places.Put(tx, what, state.Place{ID: id, Name: name, At: contact.Micros(e.now())})
+		return nil
+	})
+}
+
+// forgetLinks makes all links of a target as if nobody had ever been delivered there.
+func (e *Engine) forgetLinks(ctx context.Context, target string) error {
+	var after *state.LinkKey
+	for {
+		var keys []state.LinkKey
+		if err := e.store.Update(ctx, func(tx state.Tx) error {
+			keys = nil
+			var links []state.Link
+			for k, l := range state.Links.All(tx, state.Prefix(target), after) {
+				keys, links = append(keys, k), append(links, l)
+				if len(keys) == planBatch {
+					break
+				}
+			}
+			for i, k := range keys {
+				l := &links[i]
+				state.SetContact(tx, k, l, "")
+				state.Dead.Delete(tx, k)
+				state.Links.Put(tx, k, state.Link{Lane: l.Lane, Due: l.Due, First: l.First, Hold: l.Hold})
+				state.Note(tx, k.Person, state.Entry{At: contact.Micros(e.now()), What: "unlinked", Target: target, Text: "the target is another place from now on"})
+			}
+			return nil
+		}); err != nil || len(keys) == 0 {
+			return err
+		}
+		after = &keys[len(keys)-1]
+	}
+}
+
+func (e *Engine) forgetMirror(ctx context.Context, target string) error {
+	for {
+		var ids []string
+		if err := e.store.Update(ctx, func(tx state.Tx) error {
+			ids = nil
+			for at := range state.Mirror.All(tx, state.Prefix(target), nil) {
+				if ids = append(ids, at.ID); len(ids) == planBatch {
+					break
+				}
+			}
+			for _, id := range ids {
+				state.Unreflect(tx, target, id)
+			}
+			return nil
+		}); err != nil || len(ids) == 0 {
+			return err
+		}
+	}
+}

@@ -102,7 +102,7 @@ func (j *joiner) owner(id contact.Identity, p *state.RecordPart, name string, as
 		if c.Key == j.key && c.Mapping == p.Mapping && c.Part == p.Part {
 			continue
 		}
-		sameSource := c.Key.Source == j.key.Source && c.Key != j.key
+		sameSource := c.Key.Source == j.key.Source && (c.Key != j.key || c.Mapping == p.Mapping) // rows of one record are people apart
 		if c.Name != name && (sameSource || assumed || c.Assumed) {
 			continue
 		}

@@ -96,10 +96,7 @@ func (e *Engine) contribution(sourceName string, p state.RecordPart, contacts []
 
 // look reads what others know: consent, who shares the number, what the target shows.
 func (j *job) look(tx state.Tx) {
-	for _, id := range j.desired.Numbers {
-		c, _ := state.Consents.Get(tx, id)
-		j.optedOut = j.optedOut || c.OptedOut()
-	}
+	j.optedOut = j.refused(tx)
 	if j.link.Orphan {
 		j.desired, j.wanted = orphaned(&j.link), true
 	}
@@ -110,6 +107,33 @@ func (j *job) look(tx state.Tx) {
 			j.observed = &m.Observed
 		}
 	}
+}
+
+// refused reports whether the person refused messages: under any number that a record gives, also one that no
+// longer stands for a contact, under any address of the contact itself, or in a record just read.
+func (j *job) refused(tx state.Tx) bool {
+	var ids []contact.Identity
+	for i := range j.parts {
+		c := &j.parts[i].Contact
+		if c.OptOut == contact.Yes && !c.Fatal() {
+			return true
+		}
+		for _, p := range c.Phones {
+			ids = append(ids, p.Identity())
+		}
+	}
+	for _, u := range j.link.Base.URNs {
+		ids = append(ids, u.Identity())
+	}
+	if m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact}); ok {
+		ids = append(ids, m.Identities()...)
+	}
+	for _, id := range ids {
+		if c, ok := state.Consents.Get(tx, id); ok && c.OptedOut() {
+			return true
+		}
+	}
+	return false
 }
 
 // orphaned is what a contact without a person should look like: without the labels that syncer gave.
@@ -126,10 +150,14 @@ func orphaned(l *state.Link) contact.Desired {
 // different names belongs to whoever was linked by it before, or to whom the mapping's shared_phone says.
 func (j *job) share(tx state.Tx) {
 	id, ok := j.desired.Identity()
-	if !ok || j.link.Contact != "" {
-		return
+	if !ok || j.has(tx, id) {
+		return // the contact bears the number already: it was theirs before anybody else gave it
 	}
 	list, _ := state.Claims.Get(tx, id)
+	if !j.desired.Phone.AreaAssumed {
+		// A number that somebody completed by guessing is no claim against one that was written out.
+		list = slices.DeleteFunc(list, func(c state.Claim) bool { return c.Assumed && c.Person != j.key.Person })
+	}
 	if len(list) < 2 {
 		return
 	}
@@ -159,6 +187,15 @@ func (j *job) share(tx state.Tx) {
 	if owner != j.key.Person {
 		j.shared = others
 	}
+}
+
+// has reports whether the linked contact bears an identity.
+func (j *job) has(tx state.Tx, id contact.Identity) bool {
+	if j.link.Contact == "" {
+		return false
+	}
+	m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact})
+	return ok && slices.Contains(m.Identities(), id)
 }
 
 // match is the outcome of looking for a person's contact in the mirror.

@@ -175,12 +175,12 @@ func (b *labeler) send(ctx context.Context, op labelOp, batch []*work) {
 
 // settle notes the outcome of one operation and ends the deliveries that have no other left.
 func (b *labeler) settle(ctx context.Context, op labelOp, batch []*work, failure *contact.Error) {
-	for _, w := range batch {
+	for i, w := range batch {
 		if failure == nil {
 			w.relabel(op)
 		} else if b.bad[w] == nil {
 			own := *failure
-			b.bad[w] = &own
+			b.bad[w], w.echo = &own, i > 0
 		}
 		if b.left[w]--; b.left[w] > 0 {
 			continue

@@ -109,6 +109,11 @@ func (m *Mirror) refresh(ctx context.Context) error {
 	for mark.Phase != "" {
 		asked := contact.Micros(m.e.now())
 		page, err := m.c.target.List(ctx, m.query(&mark), mark.Cursor)
+		if contact.KindOf(err) == contact.Invalid && mark.Cursor != "" {
+			// The target does not take its own cursor any more: this phase begins again.
+			mark.Cursor = ""
+			continue
+		}
 		if err != nil {
 			return err
 		}

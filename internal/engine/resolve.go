@@ -71,8 +71,7 @@ func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, er
 	if err != nil || len(batch) == 0 {
 		return next, false, err
 	}
-	fetched, err := e.fetchThin(ctx, batch)
-	if err != nil {
+	if err := e.fetchThin(ctx, batch); err != nil {
 		return next, false, err
 	}
 	batch = slices.DeleteFunc(batch, func(d dueRecord) bool { return d.rec.Thin })
@@ -93,7 +92,7 @@ func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, er
 			c.Wake()
 		}
 	}
-	return next, len(batch) > 0 || fetched, nil
+	return next, true, nil // those put off are due at a time that next does not know
 }
 
 // early puts off the records of sources whose names are not known yet, and returns the others.
@@ -149,21 +148,19 @@ func (e *Engine) Resolve(tx state.Tx, k contact.Key, ahead Mapped) {
 	e.settleRecord(tx, &d)
 }
 
-// fetchThin reads the records whose events carried no payload, in batches, and accepts what it finds. It
-// reports whether any record changed because of it.
-func (e *Engine) fetchThin(ctx context.Context, batch []dueRecord) (bool, error) {
+// fetchThin reads the records whose events carried no payload, in batches, and accepts what it finds.
+func (e *Engine) fetchThin(ctx context.Context, batch []dueRecord) error {
 	ids := map[string][]string{}
 	for _, d := range batch {
 		if d.rec.Thin {
 			ids[d.key.Source] = append(ids[d.key.Source], d.key.ID)
 		}
 	}
-	progress := false
 	for name, list := range ids {
 		src, ok := e.opts.Sources[name]
 		if !ok || !src.Can().Get {
 			if err := e.postpone(ctx, name, list, time.Hour); err != nil {
-				return progress, err
+				return err
 			}
 			continue
 		}
@@ -174,17 +171,16 @@ func (e *Engine) fetchThin(ctx context.Context, batch []dueRecord) (bool, error)
 				failure := contact.AsError(err)
 				e.log.Warn("reading records from the source failed", "source", name, "records", len(chunk), "kind", failure.Kind, "error", failure)
 				if err := e.postpone(ctx, name, chunk, retryIn(failure, 1, began)); err != nil {
-					return progress, err
+					return err
 				}
 				continue
 			}
 			if err := e.acceptFetched(ctx, name, chunk, found.Events, found.Missing, began); err != nil {
-				return progress, err
+				return err
 			}
-			progress = true
 		}
 	}
-	return progress, nil
+	return nil
 }
 
 // acceptFetched stores what was read. What the source did not return is no longer thin if an older payload
@@ -204,7 +200,8 @@ func (e *Engine) acceptFetched(ctx context.Context, name string, asked []string,
 		for _, id := range asked {
 			k := contact.Key{Source: name, ID: id}
 			rec, ok := state.Records.Get(tx, k)
-			if !ok || !rec.Thin {
+			returned := slices.ContainsFunc(events, func(e contact.Event) bool { return e.Key == k })
+			if !ok || !rec.Thin || returned { // returned and thin again: it changed while it was read
 				continue
 			}
 			if rec.Fails++; state.Payload(tx, k) != nil || rec.Fails > 5 {
@@ -245,8 +242,10 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 		return // the winner is not known yet; the record stays due
 	}
 	people := j.place(d.contacts)
-	e.consent(tx, d, &rec)
 	travel := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
+	if e.consent(tx, d, &rec) {
+		travel = state.Travel{Lane: state.LaneConsent} // a refusal waits for no run
+	}
 	first, events := rec.First, rec.Events
 	rec.Mapped = e.MappedUnder(d.key.Source)
 	state.Dequeue(tx, d.key, &rec)
@@ -258,7 +257,7 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 
 // consent writes what the record says about the person's will into the ledger of its numbers. A record that no
 // longer stands for a contact still speaks for its person here.
-func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) {
+func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) (changed bool) {
 	at := max(rec.Version.Event, rec.Version.Arrival)
 	for i := range d.contacts {
 		c := &d.contacts[i]
@@ -267,10 +266,11 @@ func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) {
 		}
 		for _, p := range c.Phones {
 			if p.Identifies() {
-				state.SetConsent(tx, p.Identity(), d.key.Source, c.OptOut == contact.Yes, at)
+				changed = state.SetConsent(tx, p.Identity(), d.key.Source, c.OptOut == contact.Yes, at) || changed
 			}
 		}
 	}
+	return changed
 }
 
 // makeDue makes a person due at every target that its records write to, or holds it back under a run.
@@ -317,10 +317,10 @@ func (e *Engine) push(tx state.Tx, k state.LinkKey, l *state.Link, how state.Tra
 	if l.First == 0 {
 		l.First = first
 	}
-	l.Fails, l.Refused, l.Waiting = 0, 0, nil
+	l.Fails, l.Refused, l.Waiting, l.Undo = 0, 0, nil, "" // what the source says now is not undone
 	state.Dead.Delete(tx, k)
 	switch {
-	case how.Hold != "" && l.Due == 0 && l.Hold == "":
+	case how.Hold != "" && l.Due == 0 && !RunOpen(tx, l.Hold):
 		state.KeepBack(tx, k, l, how.Hold, state.Held{})
 	case how.Hold != "":
 	default:

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"syncer/internal/contact"
+	"syncer/internal/state"
 )
 
 // retryIn says how long to wait after a failure. It is a function of the failure alone: nobody sleeps in a
@@ -18,17 +19,29 @@ func retryIn(e *contact.Error, fails int, now time.Time) time.Duration {
 	case contact.Unready:
 		return 6 * time.Second
 	}
-	limit := time.Hour
 	if e.Kind == contact.Unavailable && e.Status == 0 {
-		limit = time.Minute // nobody answers at all: that is the target's fault, and the breaker's business
+		// Nobody answers at all: that is the target's fault, and the breaker's business.
+		return min(15*time.Second<<min(max(fails, 1)-1, 10), time.Minute)
 	}
-	return min(15*time.Second<<min(max(fails, 1)-1, 10), limit)
+	return patient(fails)
+}
+
+// patient is how long a person waits whose delivery failed so many times: not long for what passes by itself,
+// then long for what does not, so that a record that can never be written costs a handful of calls.
+func patient(fails int) time.Duration {
+	switch {
+	case fails <= 1:
+		return 15 * time.Second
+	case fails == 2:
+		return 5 * time.Minute
+	}
+	return time.Hour
 }
 
 // Limits of the breaker and of retries.
 const (
 	tripAfter   = 3 // failures in a row, of different people
-	rejectAfter = 3 // failures of one person while others pass
+	rejectAfter = 3 // failures of one person while others pass, or one more if they passed at the end only
 	giveUpAfter = 8 // failures of syncer's own on one person
 	firstRest   = 15 * time.Second
 	longestRest = 5 * time.Minute
@@ -38,6 +51,7 @@ const (
 // one delivery through to see. It is used by one goroutine.
 type breaker struct {
 	failures int
+	last     state.PersonID // who failed last
 	rest     time.Duration
 	until    time.Time
 	probing  bool
@@ -65,13 +79,17 @@ func (b *breaker) start() {
 
 // pass notes that the target answered.
 func (b *breaker) pass(now time.Time) {
-	b.failures, b.rest, b.probing, b.lastPass, b.why = 0, 0, false, now, ""
+	b.failures, b.last, b.rest, b.probing, b.lastPass, b.why = 0, 0, 0, false, now, ""
 }
 
-// fail notes that it did not; it reports whether the breaker has just opened. Failures of deliveries that
-// were already under way when it opened say nothing new.
-func (b *breaker) fail(now time.Time, why string) (opened bool) {
-	b.failures++
+// fail notes that it did not, for somebody or, with 0, for the target as a whole; it reports whether the breaker
+// has just opened. Failures of deliveries that were already under way when it opened say nothing new, and
+// neither does one person who fails again and again.
+func (b *breaker) fail(now time.Time, who state.PersonID, why string) (opened bool) {
+	if who == 0 || who != b.last {
+		b.failures++
+	}
+	b.last = who
 	switch {
 	case b.rest == 0 && b.failures < tripAfter:
 		return false

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 
 	"syncer/internal/budget"
@@ -19,19 +21,24 @@ type Planned struct {
 }
 
 // PlanRun compares everybody whom a run holds back with what their targets show, stores what would be done,
-// and lets go of those for whom there is nothing to do. It writes to no target. step is told how far it is.
+// and lets go of those for whom there is nothing to do. It writes to no target. step is told how far it is. A
+// target that cannot be asked does not keep the others from being planned: the sums are those of the targets
+// that could, the error names the others.
 func (e *Engine) PlanRun(ctx context.Context, run string, step func(done int)) (map[string]state.PlanSums, error) {
 	sums := map[string]state.PlanSums{}
-	for name, c := range e.targets {
-		s, _, err := c.planRun(ctx, run, step)
-		if err != nil {
-			return nil, err
-		}
-		if s.People > 0 || s.Linked > 0 || len(s.Waiting) > 0 {
+	var errs []error
+	for _, name := range e.Targets() {
+		s, _, err := e.targets[name].planRun(ctx, run, step)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		case s.People > 0 || s.Linked > 0 || len(s.Waiting) > 0:
 			sums[name] = s
 		}
 	}
-	return sums, nil
+	return sums, errors.Join(errs...)
 }
 
 // Replan compares a held plan with what the targets show now. It returns whose change is no longer the one
@@ -64,7 +71,7 @@ func (c *Conductor) waitReady(ctx context.Context) error {
 	ready := c.ready
 	c.mu.Unlock()
 	if p := c.paused.Load(); p != nil {
-		return &contact.Error{Kind: contact.Unavailable, Op: c.name, Message: "the target is paused: " + p.Why}
+		return &contact.Error{Kind: contact.Unavailable, Message: "the target is paused: " + p.Why}
 	}
 	if ready {
 		return nil
@@ -353,7 +360,13 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
 		return w, &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"}, nil
 	}
-	for _, stage := range []func(context.Context) error{w.meet, w.read} {
+	stages := []func(context.Context) error{w.meet, w.read}
+	if !c.target.Rules().Can.Changes {
+		// Nobody's contact can be known here without a call for each. That call is made once, by the delivery:
+		// until then whoever has no contact counts as one to be made.
+		stages = stages[1:]
+	}
+	for _, stage := range stages {
 		if err := stage(ctx); err != nil {
 			failure := contact.AsError(err)
 			if failure.Kind == contact.Conflict || failure.Kind == contact.Gone {
@@ -485,6 +498,9 @@ func (e *Engine) Held(run string, after *state.HoldKey, limit int) (rows []Plann
 // HoldAll makes every person of a source due again, held back under a run: what a changed mapping or a replay
 // would do is seen before it is done.
 func (e *Engine) HoldAll(ctx context.Context, sourceName, run string) error {
+	if !e.known(sourceName) {
+		return e.unknownNames(sourceName)
+	}
 	return e.EachRecord(ctx, sourceName, func(keys []contact.Key, recs []state.Record, payloads [][]byte) error {
 		ahead := make([]Mapped, len(keys))
 		for i, k := range keys {

@@ -32,12 +32,15 @@ func (e *Engine) Undo(ctx context.Context, run string) (undo string, n int, err 
 			return undo, n, nil
 		}
 		after = &keys[len(keys)-1]
+		held := 0
 		if err := e.store.Update(ctx, func(tx state.Tx) error {
+			held = 0
 			for _, k := range keys {
 				l, ok := state.Links.Get(tx, k.LinkKey)
-				if !ok {
-					continue
+				if !ok || l.Due != 0 || l.Hold != "" {
+					continue // something newer is on its way to them
 				}
+				held++
 				l.Undo = run
 				state.KeepBack(tx, k.LinkKey, &l, undo, state.Held{})
 				state.Links.Put(tx, k.LinkKey, l)
@@ -46,7 +49,7 @@ func (e *Engine) Undo(ctx context.Context, run string) (undo string, n int, err 
 		}); err != nil {
 			return undo, n, err
 		}
-		n += len(keys)
+		n += held
 	}
 }
 

@@ -5,16 +5,22 @@ import (
 	"strings"
 )
 
+// numberBR reads a number as people write it. An amount of money, which CRMs give as {value, currency}, counts as
+// its value.
 func numberBR(c call) (any, *fault) {
-	text, isText := c.args[0].(string)
+	said := c.args[0]
+	if amount, ok := said.(map[string]any); ok && amount["currency"] != nil {
+		said = amount["value"]
+	}
+	if blank(said) {
+		return nil, nil
+	}
+	text, isText := said.(string)
 	if !isText {
-		if n, ok := numeric(c.args[0]); ok {
+		if n, ok := numeric(said); ok {
 			return n, nil
 		}
 		return c.wrong(0, "%s is %s, not a number", "%s é %s, não um número", kind(c.args[0]))
-	}
-	if blank(text) {
-		return nil, nil
 	}
 	digits, ok := plainFromBR(text)
 	if !ok {

@@ -28,7 +28,7 @@ var functions = map[string]*function{
 	"text":       {min: 1, max: -1, use: `text(a, b, …)`, doc: "joins what it is given as one text; empty if a part is empty", do: joinText},
 	"first":      {min: 1, max: -1, use: `first(a, b, …)`, doc: "the first of several that is filled", gaps: true, empties: true, do: first},
 	"yes":        {min: 1, max: 1, use: `yes(record.field)`, doc: "reads true, \"S\", \"sim\", 1, \"on\" and their opposites as true or false; any other word is an error", do: yesOf},
-	"number_br":  {min: 1, max: 1, use: `number_br("1.234,56")`, doc: "a number as people write it in Brazil", do: numberBR},
+	"number_br":  {min: 1, max: 1, use: `number_br("1.234,56")`, doc: "a number as people write it in Brazil; an amount of money (`{value, currency}`) counts as its value", do: numberBR},
 	"date_br":    {min: 1, max: 1, use: `date_br("20/11/2026 10:41")`, doc: "a date as people write it in Brazil, or as computers do", do: dateBR},
 	"date":       {min: 1, max: 1, use: `date("2026-11-20T10:41:07Z")`, doc: "a date as computers write it", do: date},
 	"days":       {min: 1, max: 1, use: `days(90)`, doc: "a length of time, to add to a date or to compare with today - date", do: days},

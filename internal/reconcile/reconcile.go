@@ -179,9 +179,21 @@ func runID(tx state.Tx, ask Ask, _ time.Time) string {
 	return fmt.Sprintf("%s-%d", name, tx.Next(state.Runs.Name))
 }
 
+// save stores a run. What it still holds back is counted, not remembered: a delivery that turned out to be
+// another one than the plan had shown may have come back meanwhile.
 func (r *Runner) save(ctx context.Context, run state.Run) error {
 	return r.Store.Update(ctx, func(tx state.Tx) error {
-		state.Runs.Put(tx, run.ID, run)
+		after := run
+		if after.State == engine.RunReleased || after.State == engine.RunDone {
+			held := 0
+			for range state.Holds.All(tx, state.Prefix(run.ID), nil) {
+				held++
+			}
+			if held > 0 {
+				after.State, after.Held, after.Why = engine.RunHeld, held, "they changed since the plan was made"
+			}
+		}
+		state.Runs.Put(tx, run.ID, after)
 		return nil
 	})
 }
@@ -202,15 +214,35 @@ func (r *Runner) carryOut(ctx context.Context, run *state.Run, ask Ask) error {
 	if err := r.takeOverHeld(ctx, run); err != nil {
 		return err
 	}
-	sums, err := r.Engine.PlanRun(ctx, run.ID, func(done int) {
-		run.Held = done
-		ask.Progress(*run)
-	})
+	unplanned, err := r.plan(ctx, run, ask)
 	if err != nil {
 		return err
 	}
-	run.Plan = sums
-	return r.judge(ctx, run, ask)
+	if err := r.judge(ctx, run, ask, unplanned); err != nil || unplanned == nil {
+		return err
+	}
+	if run.State == engine.RunHeld {
+		run.Why += "; " + unplanned.Error()
+		return nil
+	}
+	return unplanned // what concerns those targets stays under this run until the next one judges it anew
+}
+
+// plan works out what the run would do. It waits when a budget is used up, but not for a target that is down or
+// paused: unplanned names those.
+func (r *Runner) plan(ctx context.Context, run *state.Run, ask Ask) (unplanned, err error) {
+	for waits := 0; ; waits++ {
+		run.Plan, unplanned = r.Engine.PlanRun(ctx, run.ID, func(done int) {
+			run.Held = done
+			ask.Progress(*run)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case unplanned == nil || contact.KindOf(unplanned) != contact.Throttled || waits >= maxWaits || !r.rest(ctx, unplanned):
+			return unplanned, ctx.Err()
+		}
+	}
 }
 
 // gather makes due, held back under the run, everybody whom it may change.
@@ -253,21 +285,34 @@ func (r *Runner) finishWalk(ctx context.Context, run *state.Run) error {
 }
 
 // takeOverHeld lets a newer run of the same kind take the place of those that still wait: what they would
-// have done is judged anew.
+// have done is judged anew. What is left under runs that are over, for whatever reason, is judged with it.
 func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
-	var old []state.Run
+	var replaced []state.Run
+	var left []string
 	if err := r.Store.View(func(tx state.Tx) error {
-		old = nil
+		replaced, left = nil, nil
 		for _, o := range state.Runs.All(tx, nil, nil) {
 			if o.ID != run.ID && o.State == engine.RunHeld && o.Kind == run.Kind && o.Source == run.Source {
-				old = append(old, o)
+				replaced = append(replaced, o)
 			}
+		}
+		last := ""
+		for k := range state.Holds.All(tx, nil, nil) {
+			if k.Run != last && k.Run != run.ID && !engine.RunOpen(tx, k.Run) {
+				left = append(left, k.Run)
+			}
+			last = k.Run
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	for _, o := range old {
+	for _, id := range left {
+		if err := r.Engine.Replace(ctx, id, run.ID); err != nil {
+			return err
+		}
+	}
+	for _, o := range replaced {
 		if err := r.Engine.Replace(ctx, o.ID, run.ID); err != nil {
 			return err
 		}
@@ -279,23 +324,33 @@ func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
 	return nil
 }
 
-// judge releases the finished plan or holds it.
-func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask) error {
+// judge releases the finished plan or holds it. Where a target could not be planned, the run does not count as one
+// that was let through.
+func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned error) error {
 	people := 0
 	for _, s := range run.Plan {
 		people += s.People
 	}
 	run.Held, run.Ended = people, contact.Micros(r.Now())
+	note := func(any bool) error {
+		if unplanned != nil {
+			return nil
+		}
+		return r.noteReleased(ctx, run, any)
+	}
 	if people == 0 {
 		run.State = engine.RunDone
-		return r.noteReleased(ctx, run, false)
+		return note(false)
 	}
 	run.Why = r.reason(run, ask)
 	if run.Why != "" && !run.Yes {
 		run.State = engine.RunHeld
 		return nil
 	}
-	n, err := r.Engine.Release(ctx, run.ID, ask.Choose, ask.Limit)
+	n, err := r.Engine.Release(ctx, run.ID, func(p engine.Planned) bool {
+		_, planned := run.Plan[p.Target]
+		return planned && (ask.Choose == nil || ask.Choose(p))
+	}, ask.Limit)
 	if err != nil {
 		return err
 	}
@@ -304,7 +359,7 @@ func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask) error {
 		return nil
 	}
 	run.State, run.Why = engine.RunReleased, ""
-	return r.noteReleased(ctx, run, true)
+	return note(true)
 }
 
 // reason says why a plan must wait for somebody; empty when it need not.
@@ -396,7 +451,7 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 	} else if len(done.Moved) > 0 {
 		run.Why = fmt.Sprintf("%d people changed since the plan was made", len(done.Moved))
 	}
-	if err := r.save(ctx, run); err != nil || run.Held > len(done.Moved) {
+	if err := r.save(ctx, run); err != nil || run.Held > len(done.Moved) || done.People == 0 {
 		return done, err // who begins with a few has not agreed to the rest
 	}
 	return done, r.noteReleased(ctx, &run, true)
@@ -426,6 +481,7 @@ func (r *Runner) Discard(ctx context.Context, id string) (n int, err error) {
 			for _, row := range batch {
 				if l, ok := state.Links.Get(tx, row.LinkKey); ok && l.Hold == id {
 					state.Unschedule(tx, row.LinkKey, &l)
+					l.Undo = ""
 					state.Links.Put(tx, row.LinkKey, l)
 				}
 			}

@@ -139,10 +139,12 @@ func (r *Runner) acceptChunk(tx state.Tx, run *state.Run, under string, arrivals
 				state.Records.Put(tx, a.Key, rec)
 			}
 		}
-		run.Mark = max(run.Mark, a.Version.Source)
+		if a.Version.Source <= run.Started { // a record dated in the future must not hide what comes before it
+			run.Mark = max(run.Mark, a.Version.Source)
+		}
 		if rec.Due != 0 || rec.Mapped != under {
 			if ahead[i] == nil {
-				m := r.Engine.MapAhead(a.Key, a.Payload)
+				m := r.Engine.MapAhead(a.Key, newest(tx, a))
 				ahead[i] = &m
 			}
 			r.Engine.Resolve(tx, a.Key, *ahead[i])
@@ -157,6 +159,15 @@ func (r *Runner) acceptChunk(tx state.Tx, run *state.Run, under string, arrivals
 	}
 	state.Runs.Put(tx, run.ID, *run)
 	return nil
+}
+
+// newest is the payload that stands for a record after an event was accepted: the event's own, or the one that
+// was there before in another form.
+func newest(tx state.Tx, a *state.Arrival) []byte {
+	if p := state.Payload(tx, a.Key); p != nil {
+		return p
+	}
+	return a.Payload
 }
 
 // missing finds records that the source no longer has: known before the run, and not shown by a walk that
@@ -230,8 +241,32 @@ func (r *Runner) confirm(ctx context.Context, run *state.Run, keys []contact.Key
 		for i := range events {
 			events[i].Read = contact.Micros(began)
 		}
-		return r.acceptGone(ctx, run, events)
+		if err := r.acceptGone(ctx, run, events); err != nil {
+			return err
+		}
+		return r.unsaid(ctx, run, keys, events)
 	}
+}
+
+// unsaid handles records of which an answer said neither that they exist nor that they do not: a batch leaves
+// out both what is gone and what may not be seen. Each is asked for alone; what is not answered even then counts
+// as absent once.
+func (r *Runner) unsaid(ctx context.Context, run *state.Run, asked []contact.Key, answered []contact.Event) error {
+	var rest []contact.Key
+	for _, k := range asked {
+		if !slices.ContainsFunc(answered, func(e contact.Event) bool { return e.Key == k }) {
+			rest = append(rest, k)
+		}
+	}
+	if len(asked) == 1 {
+		return r.missingTwice(ctx, run, rest)
+	}
+	for _, k := range rest {
+		if err := r.confirm(ctx, run, []contact.Key{k}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Runner) acceptGone(ctx context.Context, run *state.Run, events []contact.Event) error {
@@ -245,7 +280,7 @@ func (r *Runner) acceptGone(ctx context.Context, run *state.Run, events []contac
 			if a.Kind == contact.Delete && (receipt == state.Accepted || receipt == state.Regressed) {
 				after.Deleted++
 			}
-			r.Engine.Resolve(tx, a.Key, engine.Mapped{Payload: a.Payload})
+			r.Engine.Resolve(tx, a.Key, r.Engine.MapAhead(a.Key, newest(tx, a)))
 		}
 		state.Runs.Put(tx, after.ID, after)
 		return nil

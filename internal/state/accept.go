@@ -312,7 +312,7 @@ func acceptConsent(tx Tx, a *Arrival) Receipt {
 			}
 		}
 	}
-	if len(ids) == 0 && !a.Key.IsZero() {
+	if len(ids) == 0 && a.Key.ID != "" {
 		if forgottenRecord(tx, a.Key) {
 			return Forgotten
 		}

@@ -40,11 +40,13 @@ func ErasePerson(tx Tx, p PersonID, now time.Time) {
 			if m, ok := Mirror.Get(tx, At{target, id}); ok && !m.Slim() {
 				Reflect(tx, target, m.Observed) // now that it is nobody's, only the outline stays
 			}
+			Keeps.Delete(tx, At{target, id})
 		}
 		Links.Delete(tx, k)
 		Dead.Delete(tx, k)
 	}
 	dropConflicts(tx, ids, who.Records)
+	dropDones(tx, p)
 	DropJournal(tx, p)
 	Persons.Delete(tx, p)
 }
@@ -67,6 +69,19 @@ func DropRecord(tx Tx, k contact.Key, rec *Record) {
 	DropPayload(tx, k)
 	Consents.Delete(tx, unmapped(k))
 	Records.Delete(tx, k)
+}
+
+// dropDones removes what runs have changed for a person. Only keys are read: there are many, and few are theirs.
+func dropDones(tx Tx, p PersonID) {
+	var theirs []HoldKey
+	for raw := range tx.Scan(Dones.Name, nil, nil) {
+		if k := parseHoldKey(raw); k.Person == p {
+			theirs = append(theirs, k)
+		}
+	}
+	for _, k := range theirs {
+		Dones.Delete(tx, k)
+	}
 }
 
 // dropConflicts removes the questions that name any of the identities or records.

@@ -139,7 +139,8 @@ func importLine(tx Tx, e *exported) bool {
 	case e.Consent != nil:
 		taken := false
 		for origin, said := range e.Consent.Said {
-			taken = SetConsent(tx, e.Consent.Identity, origin, said.Out, said.At) || taken
+			_, newer := setConsent(tx, e.Consent.Identity, origin, said, true)
+			taken = newer || taken
 		}
 		return taken
 	case len(e.Erased) > 0:

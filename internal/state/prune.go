@@ -12,7 +12,7 @@ import (
 
 // Bounds of what is kept, by age and by number.
 const (
-	JournalAge    = 30 * 24 * time.Hour // lines of a journal
+	JournalAge    = 30 * 24 * time.Hour // lines of a journal, and what runs have changed
 	TombstoneAge  = 90 * 24 * time.Hour // deleted records
 	QuarantineAge = 30 * 24 * time.Hour
 	RunLimit      = 200
@@ -33,6 +33,7 @@ func Prune(ctx context.Context, s Store, now time.Time) error {
 	before := func(age time.Duration) int64 { return micros(now.Add(-age)) }
 	return errors.Join(
 		sweep(ctx, s, Journal, func(e Entry) bool { return e.At < before(JournalAge) }, func(tx Tx, k JournalKey, _ Entry) { Journal.Delete(tx, k) }),
+		sweep(ctx, s, Dones, func(d Done) bool { return d.At < before(JournalAge) }, func(tx Tx, k HoldKey, _ Done) { Dones.Delete(tx, k) }),
 		sweep(ctx, s, Records, func(r Record) bool { return r.Deleted && r.Due == 0 && r.Arrived < before(TombstoneAge) }, dropTombstone),
 		s.Update(ctx, func(tx Tx) error { pruneQuarantine(tx, before(QuarantineAge)); return nil }),
 		keepNewest(ctx, s, Runs, RunLimit, func(r Run) (int64, bool) { return r.Ended, r.Ended != 0 && r.Held == 0 }), // those that wait for somebody stay

@@ -117,7 +117,7 @@ type Link struct {
 	// Undo is the run whose change of this person is to be taken back.
 	Undo string `json:"undo,omitempty"`
 	// Doubt is how many look-ups must still come back empty before a create is sent again whose answer was
-	// lost, at targets that accept a second contact with the same address.
+	// lost: two where the target accepts a second contact with the same address, else one.
 	Doubt int `json:"doubt,omitempty"`
 	// Gone says that the contact was deleted at the target by hand and is not made again.
 	Gone bool `json:"gone,omitempty"`

@@ -54,8 +54,8 @@ type Target struct {
 	got    atomic.Int64  // largest page seen
 	small  atomic.Int64  // Unix time until which listings ask for the usual page
 
-	defining sync.Mutex // one Learn or Define at a time
-	mu       sync.Mutex // guards changes of rules, and born
+	defining chan struct{} // full while somebody learns or defines; no mutex, since they call the server meanwhile
+	mu       sync.Mutex    // guards changes of rules, and born
 	born     map[string]time.Time
 }
 
@@ -87,7 +87,8 @@ func New(spec mapping.Target, deps Deps) (*Target, error) {
 		http: outbound.New(outbound.Options{BaseURL: base, Credential: "Token " + spec.Token,
 			Transport: deps.Transport, Logger: deps.Logger}),
 		meter: deps.Meter, log: deps.Logger, now: deps.Now, create: spec.CreateMissing, born: map[string]time.Time{},
-		page: int64(cmp.Or(deps.PageSize, largePage)),
+		defining: make(chan struct{}, 1),
+		page:     int64(cmp.Or(deps.PageSize, largePage)),
 	}
 	if t.now == nil {
 		t.now = time.Now

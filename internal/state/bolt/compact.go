@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -39,8 +40,14 @@ type gentle struct {
 	w io.Writer
 }
 
-// Write passes p on.
+// Write passes p on, and a file to the disk from time to time: hundreds of megabytes that are synced at the end
+// keep everybody else's commits waiting.
 func (g *gentle) Write(p []byte) (int, error) {
+	if f, ok := g.w.(interface{ Sync() error }); ok && g.n+len(p) >= copySlice {
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+	}
 	if err := g.step(len(p)); err != nil {
 		return 0, err
 	}
@@ -91,7 +98,7 @@ func (p *pace) step(bytes int) error {
 
 const (
 	// copySlice is how much is copied at once.
-	copySlice = 2 << 20
+	copySlice = 1 << 20
 	// tailSlice is how much may be left to repeat while everybody waits for the new file, and tailRounds how
 	// often less is hoped for when the writers are as fast as the copying.
 	tailSlice  = 256 << 10
@@ -164,27 +171,30 @@ func (s *Store) rewrite(ctx context.Context, db *bbolt.DB, tmp string) (err erro
 	if err != nil {
 		return err
 	}
+	if err := small.Update(func(btx *bbolt.Tx) error { return number(btx, tables) }); err != nil {
+		return err
+	}
 	pace := s.pace(ctx)
-	var from []byte
-	for rest := slices.Sorted(maps.Keys(tables)); len(rest) > 0; {
-		rows, size, err := slice(db, &rest, &from)
+	for at := (place{tables: slices.Sorted(maps.Keys(tables))}); len(at.tables) > 0; {
+		rows, size, err := at.slice(db)
 		if err != nil {
 			return err
 		}
 		if err := pace.step(size); err != nil {
 			return err
 		}
-		if err := s.repeat(small, tables, rows); err != nil {
+		if err := s.repeat(small, rows, at.passed); err != nil {
 			return err
 		}
 	}
+	everything := func(op) bool { return true }
 	for round := 1; ; round++ {
 		s.committing.Lock()
 		if s.tail.bytes <= tailSlice || round > tailRounds {
 			break
 		}
 		s.committing.Unlock()
-		if err := s.repeat(small, tables, nil); err != nil {
+		if err := s.repeat(small, nil, everything); err != nil {
 			return err
 		}
 	}
@@ -192,8 +202,13 @@ func (s *Store) rewrite(ctx context.Context, db *bbolt.DB, tmp string) (err erro
 	if err := pace.step(0); err != nil {
 		return err
 	}
+	if s.tail.bytes > tailLimit {
+		return errTooBusy
+	}
 	return s.replace(db, small, tmp)
 }
+
+var errTooBusy = unavailable("too much is written to compact the state file now; try again later", nil)
 
 // numbers returns the tables and the last number that each gave.
 func numbers(db *bbolt.DB) (map[string]uint64, error) {
@@ -207,16 +222,22 @@ func numbers(db *bbolt.DB) (map[string]uint64, error) {
 	return tables, err
 }
 
-// slice reads the next rows and moves on: tables are those that were not read to their end, from is where to go
-// on in the first of them.
-func slice(db *bbolt.DB, tables *[]string, from *[]byte) (rows []op, size int, err error) {
+// place is how far the copying has come: the tables that were not read to their end, and where to go on in the
+// first of them.
+type place struct {
+	tables []string
+	from   []byte
+}
+
+// slice reads the next rows and moves on.
+func (p *place) slice(db *bbolt.DB) (rows []op, size int, err error) {
 	err = db.View(func(btx *bbolt.Tx) error {
-		for ; len(*tables) > 0; *tables, *from = (*tables)[1:], nil {
-			table := (*tables)[0]
+		for ; len(p.tables) > 0; p.tables, p.from = p.tables[1:], nil {
+			table := p.tables[0]
 			c := btx.Bucket([]byte(table)).Cursor()
-			for k, v := c.Seek(*from); k != nil; k, v = c.Next() {
+			for k, v := c.Seek(p.from); k != nil; k, v = c.Next() {
 				if size >= copySlice {
-					*from = slices.Clone(k)
+					p.from = slices.Clone(k)
 					return nil
 				}
 				rows = append(rows, op{table, slices.Clone(k), append([]byte{}, v...)})
@@ -228,31 +249,31 @@ func slice(db *bbolt.DB, tables *[]string, from *[]byte) (rows []op, size int, e
 	return rows, size, err
 }
 
-// repeat writes rows, and then what was committed meanwhile, in order.
-func (s *Store) repeat(small *bbolt.DB, tables map[string]uint64, rows []op) error {
-	s.committing.Lock()
-	late := *s.tail
-	*s.tail = tail{}
-	s.committing.Unlock()
-	if late.bytes > tailLimit {
-		return unavailable("too much is written to compact the state file now; try again later", nil)
-	}
-	return small.Update(func(btx *bbolt.Tx) error { return write(btx, tables, append(rows, late.ops...)) })
+// passed reports whether the copying was there already. What it has not reached it will find as it is by then.
+func (p *place) passed(o op) bool {
+	return len(p.tables) == 0 || o.table < p.tables[0] || o.table == p.tables[0] && bytes.Compare(o.key, p.from) < 0
 }
 
-// write carries out changes in a new file and sets the numbers of its tables.
-func write(btx *bbolt.Tx, tables map[string]uint64, ops []op) (err error) {
-	defer state.Recover(&err)
-	for table, n := range tables {
-		b, err := btx.CreateBucketIfNotExists([]byte(table))
-		if err != nil {
-			return err
-		}
-		b.FillPercent = 0.9
-		if err := b.SetSequence(n); err != nil {
-			return err
+// repeat writes rows, and then in order what was committed meanwhile and is late.
+func (s *Store) repeat(small *bbolt.DB, rows []op, late func(op) bool) error {
+	s.committing.Lock()
+	tail := *s.tail
+	s.tail.ops, s.tail.bytes = nil, 0
+	s.committing.Unlock()
+	if tail.bytes > tailLimit {
+		return errTooBusy
+	}
+	for _, o := range tail.ops {
+		if late(o) {
+			rows = append(rows, o)
 		}
 	}
+	return small.Update(func(btx *bbolt.Tx) error { return write(btx, rows) })
+}
+
+// write carries out changes in a new file.
+func write(btx *bbolt.Tx, ops []op) (err error) {
+	defer state.Recover(&err)
 	t := tx{b: btx}
 	for _, o := range ops {
 		switch {
@@ -261,7 +282,22 @@ func write(btx *bbolt.Tx, tables map[string]uint64, ops []op) (err error) {
 		case o.value == nil:
 			t.Delete(o.table, o.key)
 		default:
+			t.bucket(o.table).FillPercent = 0.9
 			t.Put(o.table, o.key, o.value)
+		}
+	}
+	return nil
+}
+
+// number makes the tables and sets the last number that each has given.
+func number(btx *bbolt.Tx, tables map[string]uint64) error {
+	for table, n := range tables {
+		b, err := btx.CreateBucketIfNotExists([]byte(table))
+		if err != nil {
+			return err
+		}
+		if err := b.SetSequence(n); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -273,7 +309,7 @@ func (s *Store) replace(db, small *bbolt.DB, tmp string) error {
 	if err != nil {
 		return err
 	}
-	if err := small.Update(func(btx *bbolt.Tx) error { return write(btx, tables, s.tail.ops) }); err != nil {
+	if err := small.Update(func(btx *bbolt.Tx) error { return errors.Join(write(btx, s.tail.ops), number(btx, tables)) }); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, s.path); err != nil {

@@ -1,18 +1,15 @@
 package bolt
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -232,124 +229,17 @@ func (s *Store) sweep() {
 	}
 }
 
+// syncDir makes a new name in a folder last. Not every file system knows how to, and Windows does not.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// A bbolt file begins with two meta pages, of which the newer one that is whole counts. They say how many
-// pages there are and where the list of free ones lies.
-const (
-	metaMagic    = 0xED0CDAED
-	metaFlag     = 0x04
-	freelistFlag = 0x10
-	headerSize   = 16
-	metaSize     = 64
-	noFreelist   = ^uint64(0)
-)
-
-type meta struct {
-	Magic, Version, PageSize, Flags           uint32
-	Root, Sequence, Freelist, Pages, Tx, Hash uint64
-}
-
-// inspect looks for what bbolt trusts in and would trip over: a file cut short, two broken meta pages, a list
-// of free pages that is none.
-func inspect(path string) error {
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("the state file %s may not be read: %w", path, err)
-	case err != nil:
-		return fmt.Errorf("the state file %s cannot be opened: %w", path, err)
+	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return fmt.Errorf("the state file %s cannot be opened: %w", path, err)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a file; name a file for the state, for example data/syncer.db", path)
-	case info.Size() == 0:
-		return damage(path, errors.New("it is empty: perhaps the disk was full, or a copy was broken off"))
-	}
-	m, err := readMeta(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	switch {
-	case m.Magic == 0:
-		return damage(path, errors.New("both of its first pages are broken"))
-	case m.PageSize < 512 || m.PageSize > 1<<16 || m.Pages < 4 || m.Pages > uint64(info.Size())/uint64(m.PageSize):
-		return damage(path, fmt.Errorf("it ends after %d bytes and should have %d pages of %d", info.Size(), m.Pages, m.PageSize))
-	case m.Root < 2 || m.Root >= m.Pages:
-		return damage(path, errors.New("it points beyond its end"))
-	case m.Freelist == noFreelist:
-		return nil
-	case m.Freelist < 2 || m.Freelist >= m.Pages || !freelistIsOne(f, m):
-		return damage(path, errors.New("its list of free pages is broken"))
-	}
-	return nil
-}
-
-// readMeta returns the meta page that counts; without magic when the file is one of bbolt's with none that is
-// whole.
-func readMeta(f io.ReaderAt, size int64) (newest meta, err error) {
-	ours := false
-	for at := int64(0); at < size && at <= 1<<16; at = max(2*at, 1024) { // the second one begins where the first page ends
-		var page [headerSize + metaSize]byte
-		if n, _ := f.ReadAt(page[:], at); n < len(page) {
-			break
-		}
-		var m meta
-		if err := binary.Read(bytes.NewReader(page[headerSize:]), binary.NativeEndian, &m); err != nil {
-			return newest, err
-		}
-		isMeta := binary.NativeEndian.Uint16(page[8:]) == metaFlag
-		ours = ours || m.Magic == metaMagic && isMeta
-		h := fnv.New64a()
-		h.Write(page[headerSize : headerSize+metaSize-8])
-		if m.Magic == metaMagic && m.Hash == h.Sum64() && (newest.Magic == 0 || m.Tx > newest.Tx) {
-			newest = m
-		}
-	}
-	if newest.Magic == 0 && !ours {
-		return newest, errForeign
-	}
-	return newest, nil
-}
-
-// freelistIsOne reports whether the free pages are listed where the meta page says, in order and inside the file.
-func freelistIsOne(f io.ReaderAt, m meta) bool {
-	at := int64(m.Freelist) * int64(m.PageSize)
-	var head [headerSize + 8]byte
-	if _, err := f.ReadAt(head[:], at); err != nil {
-		return false
-	}
-	id, flags := binary.NativeEndian.Uint64(head[:]), binary.NativeEndian.Uint16(head[8:])
-	count, overflow := uint64(binary.NativeEndian.Uint16(head[10:])), uint64(binary.NativeEndian.Uint32(head[12:]))
-	at += headerSize
-	if count == 0xFFFF { // too many for the header
-		count = binary.NativeEndian.Uint64(head[headerSize:])
-		at += 8
-	}
-	if id != m.Freelist || flags != freelistFlag || m.Freelist+overflow >= m.Pages || count > (overflow+1)*uint64(m.PageSize)/8 {
-		return false
-	}
-	ids := make([]byte, 8*count)
-	if _, err := f.ReadAt(ids, at); err != nil {
-		return false
-	}
-	last := uint64(1)
-	for ; len(ids) > 0; ids = ids[8:] {
-		id := binary.NativeEndian.Uint64(ids)
-		if id <= last || id >= m.Pages {
-			return false
-		}
-		last = id
-	}
-	return true
+	return errors.Join(err, d.Close())
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"time"
 
@@ -117,7 +116,7 @@ var errUndo = errors.New("nothing to commit")
 
 // attempt runs a group in one transaction and returns what is still to be done: what exceeds the bytes of a
 // group, or everybody else when one failed by itself after changing something. In a tight store only a change
-// that removes more than it puts is let through.
+// that removes as much as it puts is let through.
 func (s *Store) attempt(group []*change, tight bool) (rest []*change) {
 	t := tx{weigh: tight}
 	if s.tail != nil {
@@ -145,7 +144,7 @@ func (s *Store) attempt(group []*change, tight bool) (rest []*change) {
 			switch {
 			case t.ops == 0:
 				return errUndo // it costs no fsync to find out that there is nothing to do
-			case tight && t.grown >= 0:
+			case tight && t.grown > 0:
 				return bolterrors.ErrMaxSizeReached
 			}
 			return nil
@@ -180,7 +179,7 @@ func (s *Store) attempt(group []*change, tight bool) (rest []*change) {
 	}
 	for _, c := range group {
 		if err != nil && !c.failed() {
-			c.err = storeError(err)
+			c.err = commitError(err)
 		}
 		close(c.end)
 	}
@@ -214,16 +213,21 @@ func (s *Store) loosen() (tighten func()) {
 
 // storeError tells a store that cannot take more from a change that is wrong.
 func storeError(err error) error {
-	var pathErr *os.PathError
 	switch {
 	case errors.Is(err, bolterrors.ErrMaxSizeReached):
 		return unavailable("the state file has reached its maximum size; raise it, or run compact", err)
 	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return closing(err)
-	case errors.As(err, &pathErr):
-		return unavailable("the disk refuses to write the state file", err)
 	}
 	return err
+}
+
+// commitError is storeError for what is nobody's change: the disk failed it.
+func commitError(err error) error {
+	if known := storeError(err); known != err || errors.Is(err, state.ErrCorrupt) {
+		return known
+	}
+	return unavailable("the disk refuses to write the state file", err)
 }
 
 func closing(err error) error { return unavailable("the state is closing", err) }

@@ -68,6 +68,8 @@ var boundRules = []rule{
 				state.Note(tx, state.PersonID(100+i), state.Entry{At: ago(state.JournalAge + time.Second)})
 			}
 			state.Note(tx, 1, state.Entry{At: ago(state.JournalAge - time.Second)})
+			state.Dones.Put(tx, state.HoldKey{Run: "old", LinkKey: at(2)}, state.Done{At: ago(state.JournalAge + time.Second)})
+			state.Dones.Put(tx, state.HoldKey{Run: "young", LinkKey: at(2)}, state.Done{At: ago(state.JournalAge - time.Second)})
 			state.Isolate(tx, state.Quarantined{At: ago(state.QuarantineAge + time.Second)})
 			state.Isolate(tx, state.Quarantined{At: ago(state.QuarantineAge - time.Second)})
 
@@ -97,6 +99,9 @@ var boundRules = []rule{
 		b.view(func(tx state.Tx) {
 			if n, q := state.Count(tx, state.Journal.Name), state.Count(tx, state.Quarantine.Name); n != 0 || q != 1 {
 				b.Errorf("%d lines (the person of the only young one is gone), %d bodies", n, q)
+			}
+			if _, ok := state.Dones.Get(tx, state.HoldKey{Run: "young", LinkKey: at(2)}); !ok || state.Count(tx, state.Dones.Name) != 1 {
+				b.Error("what an old run changed is kept, or what a young one did is not")
 			}
 			var left []string
 			for k := range state.Records.All(tx, nil, nil) {

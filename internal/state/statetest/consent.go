@@ -184,6 +184,12 @@ var consentRules = []rule{
 	}},
 	{"an event about nobody is stale", func(b *bench) {
 		b.expect(state.Stale, contact.Event{Kind: contact.OptOut, Version: contact.Version{Event: 5}})
+		b.expect(state.Stale, will(true, "wa", 5))
+		b.view(func(tx state.Tx) {
+			if n := state.Count(tx, state.Consents.Name); n != 0 {
+				b.Errorf("%d rows in the ledger", n)
+			}
+		})
 	}},
 	{"an event is known again by its id", func(b *bench) {
 		b.expect(state.Accepted, named("e1", will(true, "wa", 5, ana)))

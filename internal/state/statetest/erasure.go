@@ -85,6 +85,12 @@ var erasureRules = []rule{
 				state.Dead.Put(tx, k, state.DeadLetter{Person: 1, Records: []contact.Key{crm("1")}})
 			}
 			state.Reflect(tx, "weni", observed("c2", "whatsapp:5584990000202"))
+			for run, p := range map[string]state.PersonID{"run 1": 1, "run 2": 1, "run 3": 2} {
+				name := map[state.PersonID]string{1: secret, 2: "Bia"}[p]
+				state.Dones.Put(tx, state.HoldKey{Run: run, LinkKey: at(p)}, state.Done{Change: contact.Change{Name: &name}})
+			}
+			state.Keeps.Put(tx, state.At{Place: "weni", ID: "c1"}, state.Kept{Base: contact.Base{Attrs: map[string]string{"name": secret}}})
+			state.Keeps.Put(tx, state.At{Place: "weni", ID: "c2"}, state.Kept{Base: contact.Base{Attrs: map[string]string{"name": "Bia"}}})
 			state.Note(tx, 1, state.Entry{Text: secret})
 			state.Note(tx, 2, state.Entry{Text: "Bia"})
 			state.Conflicts.Put(tx, "shared", state.Conflict{Identity: ana, Records: []contact.Key{crm("1")}})
@@ -104,7 +110,7 @@ var erasureRules = []rule{
 				}
 			}
 			for name, n := range map[string]int{state.Records.Name: 1, state.Persons.Name: 1, state.Claims.Name: 1, state.Journal.Name: 1, state.Conflicts.Name: 1,
-				state.Links.Name: 0, state.Dead.Name: 0, state.Consents.Name: 0, state.Holds.Name: 0, "payloads": 1, "todo": 0, "due": 0, "linked": 0} {
+				state.Links.Name: 0, state.Dead.Name: 0, state.Consents.Name: 0, state.Holds.Name: 0, state.Dones.Name: 1, state.Keeps.Name: 1, "payloads": 1, "todo": 0, "due": 0, "linked": 0} {
 				if got := state.Count(tx, name); got != n {
 					b.Errorf("table %s has %d rows, want %d", name, got, n)
 				}

@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		{"Mirror", mirrorRules},
 		{"Bounds", boundRules},
 		{"Erasure", erasureRules},
+		{"Export", exportRules},
 		{"Models", modelRules},
 	} {
 		t.Run(group.name, func(t *testing.T) {
