@@ -184,6 +184,9 @@ func (w *work) unmet() *contact.Error {
 	if len(w.j.shared) > 0 {
 		return &contact.Error{Kind: contact.Conflict, Message: "the number is also given by " + keyList(w.j.shared) + " under another name"}
 	}
+	if w.j.forgotten {
+		return &contact.Error{Kind: contact.NoAddress, Message: "the person behind this number asked to be erased; no contact is made for it again"}
+	}
 	for _, s := range w.j.change.Steps {
 		if s.Attr == "contact" && s.Kept == contact.KeptNoAddress {
 			return &contact.Error{Kind: contact.NoAddress, Message: s.Kept}
@@ -994,7 +997,7 @@ func (w *work) erase(ctx context.Context) {
 		who.Targets = slices.DeleteFunc(who.Targets, func(t string) bool { return t == c.name })
 		state.Persons.Put(tx, j.key.Person, who)
 		if len(who.Targets) == 0 {
-			state.ErasePerson(tx, j.key.Person, c.e.now())
+			state.ErasePerson(tx, j.key.Person, c.e.now(), j.identities()...)
 		}
 		return nil
 	})

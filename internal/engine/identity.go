@@ -272,7 +272,7 @@ func mergePersons(tx state.Tx, now int64, from, into state.PersonID, held *state
 		}
 	}
 	rest := moveLinks(tx, now, from, into, &winner)
-	winner.Seq = max(winner.Seq, loser.Seq) + 1
+	winner.Seq, winner.Erase = max(winner.Seq, loser.Seq)+1, winner.Erase || loser.Erase
 	state.Persons.Put(tx, into, winner)
 	if rest {
 		loser.Records = nil

@@ -21,6 +21,8 @@ type job struct {
 	optedOut bool
 	// shared says that the number is shared with records of other names and is not this person's.
 	shared []contact.Key
+	// forgotten says that the person behind the number asked to be erased: no contact is made for it again.
+	forgotten bool
 
 	// observed is the linked contact; nil while there is none. unread says that the mirror does not hold it
 	// whole, so that it must be read before it can be compared.
@@ -100,6 +102,9 @@ func (j *job) look(tx state.Tx) {
 	if j.link.Orphan {
 		j.desired, j.wanted = orphaned(&j.link), true
 	}
+	if id, ok := j.desired.Identity(); ok && j.link.Contact == "" && state.IsForgotten(tx, id) {
+		j.desired.Phone, j.forgotten = nil, true
+	}
 	j.share(tx)
 	if j.link.Contact != "" {
 		m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact})
@@ -112,19 +117,12 @@ func (j *job) look(tx state.Tx) {
 // refused reports whether the person refused messages: under any number that a record gives, also one that no
 // longer stands for a contact, under any address of the contact itself, or in a record just read.
 func (j *job) refused(tx state.Tx) bool {
-	var ids []contact.Identity
 	for i := range j.parts {
-		c := &j.parts[i].Contact
-		if c.OptOut == contact.Yes && !c.Fatal() {
+		if c := &j.parts[i].Contact; c.OptOut == contact.Yes && !c.Fatal() {
 			return true
 		}
-		for _, p := range c.Phones {
-			ids = append(ids, p.Identity())
-		}
 	}
-	for _, u := range j.link.Base.URNs {
-		ids = append(ids, u.Identity())
-	}
+	ids := j.identities()
 	if m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact}); ok {
 		ids = append(ids, m.Identities()...)
 	}
@@ -134,6 +132,19 @@ func (j *job) refused(tx state.Tx) bool {
 		}
 	}
 	return false
+}
+
+// identities are those of every number that a record gives and of every address that syncer added.
+func (j *job) identities() (ids []contact.Identity) {
+	for i := range j.parts {
+		for _, p := range j.parts[i].Contact.Phones {
+			ids = append(ids, p.Identity())
+		}
+	}
+	for _, u := range j.link.Base.URNs {
+		ids = append(ids, u.Identity())
+	}
+	return ids
 }
 
 // orphaned is what a contact without a person should look like: without the labels that syncer gave.

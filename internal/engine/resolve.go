@@ -249,6 +249,11 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 	first, events := rec.First, rec.Events
 	rec.Mapped = e.MappedUnder(d.key.Source)
 	state.Dequeue(tx, d.key, &rec)
+	if rec.Erase && len(people) == 0 { // it stood for nobody; nothing of it is kept
+		state.DropRecord(tx, d.key, &rec)
+		state.Forget(tx, e.now(), nil, []contact.Key{d.key})
+		return
+	}
 	state.Records.Put(tx, d.key, rec)
 	for _, p := range people {
 		e.makeDue(tx, p, d, travel, first, events)
@@ -293,6 +298,9 @@ func (e *Engine) makeDue(tx state.Tx, p state.PersonID, d *dueRecord, how state.
 		e.push(tx, k, &l, how, first)
 		state.Links.Put(tx, k, l)
 	}
+	if person.Erase {
+		e.eraseElsewhere(tx, p, &person)
+	}
 	state.Persons.Put(tx, p, person)
 	if person.Erase && len(person.Targets) == 0 {
 		state.ErasePerson(tx, p, e.now())
@@ -309,6 +317,28 @@ func (e *Engine) makeDue(tx state.Tx, p state.PersonID, d *dueRecord, how state.
 		note.Text = plural(events, "event", "events") + " since the last delivery"
 	}
 	state.Note(tx, p, note)
+}
+
+// eraseElsewhere lists, for erasure by hand, the contacts of a person at targets that the mapping file no longer
+// names: nothing can be deleted there.
+func (e *Engine) eraseElsewhere(tx state.Tx, p state.PersonID, person *state.Person) {
+	person.Targets = slices.DeleteFunc(person.Targets, func(name string) bool {
+		if e.targets[name] != nil {
+			return false
+		}
+		k := state.LinkKey{Target: name, Person: p}
+		if l, ok := state.Links.Get(tx, k); ok {
+			if l.Contact != "" {
+				state.Conflicts.Put(tx, "erase/"+name+"/"+l.Contact, state.Conflict{Kind: "erase", Target: name, Contacts: []string{l.Contact}, At: contact.Micros(e.now()),
+					Message: "a person asked to be erased, and the mapping file no longer names this target; erase the contact by hand"})
+			}
+			state.SetContact(tx, k, &l, "")
+			state.Unschedule(tx, k, &l)
+			state.Links.Delete(tx, k)
+			state.Dead.Delete(tx, k)
+		}
+		return true
+	})
 }
 
 // push makes a link due or holds it back. Work that already travels freely is not held, and a hold that a

@@ -8,13 +8,14 @@ import (
 )
 
 // ErasePerson removes everything that is known of a person who asked to be forgotten, and leaves only keyed
-// hashes that keep them from being made again.
-func ErasePerson(tx Tx, p PersonID, now time.Time) {
+// hashes that keep them from being made again. also are identities of theirs that no record claims: second
+// numbers, addresses of their contacts.
+func ErasePerson(tx Tx, p PersonID, now time.Time, also ...contact.Identity) {
 	who, ok := Persons.Get(tx, p)
 	if !ok {
 		return
 	}
-	var ids []contact.Identity
+	ids := slices.Clone(also)
 	for _, k := range who.Records {
 		rec, ok := Records.Get(tx, k)
 		if !ok {
