@@ -47,7 +47,7 @@ func (a *App) Status(_ context.Context) (console.Status, error) {
 
 func (a *App) count() (console.Status, error) {
 	g := a.gen.Load()
-	s := console.Status{Version: obs.Version(), Store: a.store.Stats(), Mapping: console.MappingStatus{File: a.opts.Config.Mappings, Hash: g.plan.Hash}}
+	s := console.Status{Version: obs.Version(), At: a.now(), Store: a.store.Stats(), Mapping: console.MappingStatus{File: a.opts.Config.Mappings, Hash: g.plan.Hash}}
 	if a.serving.Load() {
 		s.Started = a.started
 	}

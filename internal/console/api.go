@@ -58,6 +58,7 @@ type Operations interface {
 // Status is the state of everything, in words and numbers.
 type Status struct {
 	Version   string         `json:"version"`
+	At        time.Time      `json:"at,omitzero"`      // when it was counted: what came later is not in it
 	Started   time.Time      `json:"started,omitzero"` // zero when no daemon runs
 	Mapping   MappingStatus  `json:"mapping"`
 	Sources   []SourceStatus `json:"sources"`

@@ -31,6 +31,7 @@ type Conductor struct {
 
 	mu       sync.Mutex
 	busy     map[state.PersonID]bool
+	resting  map[state.PersonID]time.Time // people who change while they are written, and until when they are left
 	breaker  breaker
 	ready    bool      // place checked, catalog learnt, definitions made
 	usable   time.Time // when definitions made last may be used
@@ -44,7 +45,7 @@ func newConductor(e *Engine, name string, o TargetOptions) *Conductor {
 		o.InFlight = 4
 	}
 	c := &Conductor{e: e, name: name, target: o.Target, opts: o, log: e.log.With("target", name),
-		wake: make(chan struct{}, 1), busy: map[state.PersonID]bool{}, defining: make(chan struct{}, 1)}
+		wake: make(chan struct{}, 1), busy: map[state.PersonID]bool{}, resting: map[state.PersonID]time.Time{}, defining: make(chan struct{}, 1)}
 	c.mirror = newMirror(e, c)
 	c.labels = newLabeler(c)
 	c.guard = newGuard(e.opts.Guard, e.now)
@@ -160,12 +161,15 @@ func (c *Conductor) next(now time.Time) (p state.PersonID, lane state.Lane, next
 			next = t
 		}
 	}
+	earliest(c.rested(now))
 	err = c.e.store.View(func(tx state.Tx) error {
 		for lane = state.LaneConsent; lane <= state.LaneBulk; lane++ {
 			if at := c.opts.Budget.Ready(contact.ScopeContacts, lane, now); at.After(now) {
-				if people, _ := state.DueLinks(tx, c.name, lane, now, 1, c.isBusy); len(people) > 0 {
-					earliest(at)
+				people, due := state.DueLinks(tx, c.name, lane, now, 1, c.isBusy)
+				if len(people) > 0 {
+					due = at
 				}
+				earliest(due) // what falls due while the budget is used up wakes nobody else
 				continue
 			}
 			skip := c.isBusy
@@ -190,7 +194,32 @@ func (c *Conductor) next(now time.Time) (p state.PersonID, lane state.Lane, next
 func (c *Conductor) isBusy(p state.PersonID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.busy[p]
+	return c.busy[p] || !c.resting[p].IsZero()
+}
+
+// restFor is how long somebody is left alone who changed again while they were written: whoever chatters goes on
+// chattering, and one call says it all afterwards.
+const restFor = 3 * time.Second
+
+func (c *Conductor) rest(p state.PersonID, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resting[p] = now.Add(restFor)
+}
+
+// rested lets those go who have rested, and returns when the next one will have.
+func (c *Conductor) rested(now time.Time) (next time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p, until := range c.resting {
+		switch {
+		case !until.After(now):
+			delete(c.resting, p)
+		case next.IsZero() || until.Before(next):
+			next = until
+		}
+	}
+	return next
 }
 
 func (c *Conductor) take(p state.PersonID) {

@@ -734,10 +734,15 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			seq = l.Done // an undo delivers nothing of what came since
 		}
 		w.record(tx, &l, outcome, failure, now)
-		if state.Finish(tx, j.key, &l, seq, now) && outcome == "written" && w.unfinished(&l) {
+		switch done := state.Finish(tx, j.key, &l, seq, now); {
+		case outcome != "written":
+		case !done:
+			c.rest(j.key.Person, now)
+		case w.unfinished(&l):
 			at := now.Add(time.Second)
 			if w.whole != nil {
-				w.parked, at, l.First = true, contact.FromMicros(j.link.Due), j.link.First
+				w.parked, at = true, contact.FromMicros(j.link.Due)
+				l.First, l.Cleared = j.link.First, j.link.Cleared // it is one piece of work to whoever let it pass
 			}
 			state.Schedule(tx, j.key, &l, state.LaneBulk, at)
 		}

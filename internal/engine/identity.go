@@ -94,8 +94,8 @@ func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
 }
 
 // owner is the person who has the identity and whom this part may join. A number that two records of one
-// source give under different names is a shared line, and joins nobody; one that was completed by a default
-// area code joins nobody of another name.
+// source give under different names is a shared line, and joins nobody; so is one that two sources give under names
+// that cannot be one human's. One that was completed by a default area code joins nobody of another name.
 func (j *joiner) owner(id contact.Identity, p *state.RecordPart, name string, assumed bool) state.PersonID {
 	list, _ := state.Claims.Get(j.tx, id)
 	for _, c := range list {
@@ -103,7 +103,7 @@ func (j *joiner) owner(id contact.Identity, p *state.RecordPart, name string, as
 			continue
 		}
 		sameSource := c.Key.Source == j.key.Source && (c.Key != j.key || c.Mapping == p.Mapping) // rows of one record are people apart
-		if c.Name != name && (sameSource || assumed || c.Assumed) {
+		if c.Name != name && (sameSource || assumed || c.Assumed || !contact.NamesAgree(c.Name, name)) {
 			continue
 		}
 		if j.fits(c.Person, j.key, name) {

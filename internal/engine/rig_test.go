@@ -14,6 +14,7 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/engine"
 	"syncer/internal/mapping"
+	"syncer/internal/outbound"
 	"syncer/internal/sandbox"
 	"syncer/internal/sandbox/rapidpro"
 	"syncer/internal/source"
@@ -38,10 +39,17 @@ type rig struct {
 	weni   *rapidpro.Server
 	store  *bolt.Store
 	engine *engine.Engine
+	budget allowance
 	path   string
 	yaml   string
 	stop   func()
 	wrap   func(source.Source) source.Source // what stands between a source and the engine
+}
+
+// allowance is what an engine and its target are told about calls.
+type allowance interface {
+	engine.Budget
+	outbound.Meter
 }
 
 const twoSources = `version: 1
@@ -88,7 +96,7 @@ func newRig(t *testing.T, yaml string) *rig { return wrappedRig(t, yaml, nil) }
 
 func wrappedRig(t *testing.T, yaml string, wrap func(source.Source) source.Source) *rig {
 	t.Helper()
-	r := &rig{t: t, wrap: wrap, weni: rapidpro.New(rapidpro.Options{}), path: filepath.Join(t.TempDir(), "state.db")}
+	r := &rig{t: t, wrap: wrap, budget: free{}, weni: rapidpro.New(rapidpro.Options{}), path: filepath.Join(t.TempDir(), "state.db")}
 	srv := httptest.NewServer(r.weni)
 	t.Cleanup(srv.Close)
 	r.defined()
@@ -137,12 +145,12 @@ func (r *rig) start() {
 		}
 	}
 	spec, _ := plan.Target("weni")
-	target, err := weni.New(spec, weni.Deps{Meter: free{}})
+	target, err := weni.New(spec, weni.Deps{Meter: r.budget})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.engine = engine.New(engine.Options{Store: store, Plan: plan, Sources: sources, Guard: engine.Guard{AtLeast: 1000},
-		Targets: map[string]engine.TargetOptions{"weni": {Target: target, Budget: free{}, CreateMissing: true}},
+		Targets: map[string]engine.TargetOptions{"weni": {Target: target, Budget: r.budget, CreateMissing: true}},
 		Logger:  slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -19,14 +19,15 @@ import (
 type Store interface {
 	// Update runs fn in a transaction and returns when it is on disk. Concurrent calls share a commit, one
 	// after the other in one transaction, so fn sees what those before it did. fn may run more than once:
-	// it must set, not accumulate, what it captures. An error of fn undoes its changes alone.
+	// it must set, not accumulate, what it captures. An error of fn undoes its changes alone, and a panic of fn
+	// is the caller's. Changes that change nothing cost no commit.
 	// A *contact.Error of kind Unavailable says that the store cannot take more: it is full, busy or closing.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// View runs fn on a consistent snapshot. It must not outlive a network call: old pages stay pinned.
 	View(fn func(Tx) error) error
 	// Backup writes a consistent copy while work goes on.
 	Backup(ctx context.Context, w io.Writer) error
-	// Compact gives free space back to the file system; writes wait meanwhile.
+	// Compact gives free space back to the file system while work goes on.
 	Compact(ctx context.Context) error
 	// Stats tells how large the store is.
 	Stats() Stats
@@ -55,7 +56,7 @@ func (s Stats) Fullness() float64 {
 
 // Tx is a transaction. Its methods do not return errors: a failing store, or a value that cannot be read,
 // abandons the transaction, and Update or View returns the reason. What Get and Scan return is valid only
-// until the transaction ends.
+// until the transaction ends, and what is given to Put must not be changed before that.
 type Tx interface {
 	Get(table string, key []byte) []byte
 	Put(table string, key, value []byte)
@@ -109,9 +110,10 @@ func (t Table[K, V]) Get(tx Tx, k K) (v V, ok bool) {
 func (t Table[K, V]) Put(tx Tx, k K, v V) {
 	var raw []byte
 	var err error
-	if b, ok := any(v).(encoding.BinaryAppender); ok {
-		raw, err = b.AppendBinary(make([]byte, 0, 256))
-	} else {
+	switch v := any(v).(type) {
+	case encoding.BinaryAppender:
+		raw, err = v.AppendBinary(make([]byte, 0, 256))
+	default:
 		raw, err = json.Marshal(v)
 	}
 	if err != nil {

@@ -195,6 +195,23 @@ var consentRules = []rule{
 		b.expect(state.Accepted, named("e1", will(true, "wa", 5, ana)))
 		b.expect(state.Duplicate, named("e1", will(false, "wa", 6, ana)))
 	}},
+	{"ids are forgotten some time after twice the retention, and not before it", func(b *bench) {
+		b.expect(state.Accepted, named("e1", will(true, "wa", 5, ana)))
+		for n := 1; n <= 3; n++ {
+			b.later(state.Retention - time.Hour)
+			if b.expect(state.Unchanged, named("later "+time.Duration(n).String(), will(true, "wa", int64(5+n), ana))); n == 1 {
+				b.expect(state.Duplicate, named("e1", will(true, "wa", 5, ana)))
+			}
+		}
+		b.later(state.Retention + time.Hour)
+		b.expect(state.Unchanged, named("last", will(true, "wa", 99, ana)))
+		b.expect(state.Stale, named("e1", will(true, "wa", 5, ana)))
+		b.view(func(tx state.Tx) {
+			if n := state.Count(tx, "seen_a") + state.Count(tx, "seen_b"); n > 4 {
+				b.Errorf("%d ids are kept", n)
+			}
+		})
+	}},
 	{"what a record says by itself enters the ledger only when something was withheld", func(b *bench) {
 		b.update(func(tx state.Tx) {
 			if state.SetConsent(tx, ana, "crm", false, 5) || state.Count(tx, state.Consents.Name) != 0 {

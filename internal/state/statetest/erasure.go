@@ -55,6 +55,21 @@ var erasureRules = []rule{
 			b.Errorf("this one is %d and then %d, another is %d", one, two, three)
 		}
 	}},
+	{"a record that is dropped takes along what waited for it", func(b *bench) {
+		e := will(true, "crm", 5)
+		e.Key = crm("1")
+		b.expect(state.Accepted, upsert("1", 1, 1, "{}"))
+		b.expect(state.Accepted, e)
+		b.update(func(tx state.Tx) {
+			rec, _ := state.Records.Get(tx, crm("1"))
+			state.DropRecord(tx, crm("1"), &rec)
+			for _, name := range []string{state.Records.Name, state.Consents.Name, "payloads", "todo"} {
+				if n := state.Count(tx, name); n != 0 {
+					b.Errorf("table %s has %d rows", name, n)
+				}
+			}
+		})
+	}},
 	{"erasing a person leaves nothing of them", func(b *bench) {
 		const secret = "Ana-da-Silva"
 		b.expect(state.Accepted, upsert("1", 1, 1, `{"name":"`+secret+`","fone":"84990000101"}`))

@@ -18,10 +18,8 @@ import (
 var modelRules = []rule{
 	{"rows behave as a sorted map does, also across restarts", func(b *bench) {
 		rapid.Check(b, func(t *rapid.T) {
-			b.update(func(tx state.Tx) { tx.Clear(table) })
 			model, last := map[string]string{}, uint64(0)
-			b.view(func(tx state.Tx) {})
-			b.update(func(tx state.Tx) { last = tx.Next(table) })
+			b.update(func(tx state.Tx) { tx.Clear(table); last = tx.Next(table) })
 			key := rapid.StringMatching(`[ab\x00]{1,2}`)
 			t.Repeat(map[string]func(*rapid.T){
 				"change": func(t *rapid.T) {
