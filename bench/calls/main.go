@@ -17,6 +17,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"syncer/bench/calls/lab"
 )
 
 // ctx is that of the whole command; what it runs ends by itself.
@@ -24,7 +26,7 @@ var ctx = context.Background()
 
 func main() {
 	sizes := flag.String("n", "1000,10000,100000", "how many people, separated by commas")
-	dir := flag.String("dir", fastDir(), "where the state files go; what is counted does not depend on it")
+	dir := flag.String("dir", lab.FastDir(), "where the state files go; what is counted does not depend on it")
 	rows := flag.String("rows", "", "only the tables whose title contains this")
 	hours := flag.Bool("hours", true, "whether to run the rows with simulated hours, a go test of internal/engine")
 	flag.Parse()
@@ -32,14 +34,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "calls:", err)
 		os.Exit(1)
 	}
-}
-
-// fastDir is in memory where there is such a place.
-func fastDir() string {
-	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
-		return "/dev/shm"
-	}
-	return os.TempDir()
 }
 
 // table is one table of the report.

@@ -48,6 +48,7 @@ type census struct {
 
 	mu     sync.Mutex
 	holds  map[string][]*human // number -> who answers it
+	known  map[*human]bool     // who is in a source or in the workspace by now
 	owned  map[string][]*human // contact -> whose it ever rightly was
 	wrong  map[string]string   // what went wrong, once each
 	writes int
@@ -109,6 +110,9 @@ func (c *census) enter(source string, h *human, fone string) entry {
 // publish writes records into their books and returns the webhooks.
 func (c *census) publish(list []entry) (events []contact.Event) {
 	for _, e := range list {
+		c.mu.Lock()
+		c.known[e.human] = true
+		c.mu.Unlock()
 		events = append(events, c.Books[e.source].Put(e.id, lab.Row{"nome": e.name, "fone": e.fone, "dono": fmt.Sprint(e.human.id)}))
 	}
 	return events
@@ -141,7 +145,7 @@ func (c *census) exists(h *human, name, phone string) error {
 	if err != nil {
 		return err
 	}
-	c.owned[id] = append(c.owned[id], h)
+	c.owned[id], c.known[h] = append(c.owned[id], h), true
 	return c.Weni.Edit(id, rapidpro.Edit{AddURNs: []string{"whatsapp:" + phone}})
 }
 
@@ -183,8 +187,11 @@ func (c *census) heldBy(h *human, urns []string) bool {
 }
 
 // rightful reports whether a contact is somebody's: it was made or stood there for them, or they answer its number.
+// Under a number that nobody answers of whom syncer can know, anything may be made: it cannot be told yet.
 func (c *census) rightful(h *human, id string, urns []string) bool {
-	return slices.Contains(c.owned[id], h) || c.heldBy(h, urns)
+	return slices.Contains(c.owned[id], h) || c.heldBy(h, urns) || !slices.ContainsFunc(urns, func(u string) bool {
+		return slices.ContainsFunc(c.holds[canonical(u)], func(h *human) bool { return c.known[h] })
+	})
 }
 
 func canonical(urn string) string {

@@ -19,7 +19,7 @@ const settleIn = 5 * time.Minute
 // anything of one of them ends up with another.
 func wrongPerson(dir string) ([]line, error) {
 	c := &census{random: rand.New(rand.NewPCG(7, 7)), next: map[string]int{}, record: map[contact.Key]*human{},
-		holds: map[string][]*human{}, owned: map[string][]*human{}, wrong: map[string]string{}}
+		holds: map[string][]*human{}, owned: map[string][]*human{}, wrong: map[string]string{}, known: map[*human]bool{}}
 	l, err := lab.New(lab.Options{Dir: dir, Mapping: peopleMapping, Tap: c.tap})
 	if err != nil {
 		return nil, err
@@ -185,10 +185,13 @@ func (c *census) settleDown() (list []entry, err error) {
 
 // turmoil is what happens to numbers: they change, are given up and come back with somebody else.
 func (c *census) turmoil(all []entry) error {
-	var plain []entry
+	var plain, both []entry
 	for _, e := range all {
-		if e.human.kind == "plain" {
+		switch {
+		case e.human.kind == "plain":
 			plain = append(plain, e)
+		case e.human.kind == "in both sources" && e.source == "crm":
+			both = append(both, e)
 		}
 	}
 	made := map[string]bool{} // plain people whose contact syncer made: their old number is free again
@@ -245,6 +248,25 @@ func (c *census) turmoil(all []entry) error {
 		x.human.kind = "imported again"
 		before = append(before, c.Books["crm"].Remove(x.id))
 		after = append(after, c.publish([]entry{c.enter("crm", x.human, x.fone)})...)
+	}
+	for i := range 100 { // one source knows the new number, the other still has the old one, which somebody else gets
+		x := both[i]
+		x.human.kind = "changed their number in one source"
+		old := x.human.phone
+		x.human.phone = c.number("84")
+		c.hold(x.human.phone, x.human)
+		x.fone = c.typed(x.human.phone)
+		before = append(before, c.publish([]entry{x})...)
+		y := c.person("got a number that one source still has for another", false)
+		y.phone = old
+		c.hold(old, y)
+		after = append(after, c.publish([]entry{c.enter(pick(c, "crm", "loja"), y, c.typed(old))})...)
+	}
+	for i := range 50 { // somebody's number is mistaken for another's
+		x, z := take(), both[len(both)-1-i].human
+		x.human.kind, x.human.clear = "has a number by mistake", false
+		x.fone = c.typed(z.phone)
+		before = append(before, c.publish([]entry{x})...)
 	}
 	for range 50 { // married
 		x := take()

@@ -18,7 +18,7 @@ func NamesAgree(a, b string) bool {
 	case x == "", x == y:
 		return true
 	case len(x) == 1, len(x) >= 3 && len(y) > len(x)+1:
-		// An initial, or a short form: Gabi is Gabriela. One letter more is somebody else: Daniel and Daniela.
+		// An initial, or a short form: Rafa is Rafaela. One letter more is somebody else: Daniel and Daniela.
 		return strings.HasPrefix(y, x)
 	}
 	return false

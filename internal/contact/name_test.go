@@ -19,7 +19,7 @@ func TestNamesAgree(t *testing.T) {
 		{"João Lima", "Joao Lima", true},
 		{"Luiz Lima", "Luís Lima", true},
 		{"Thiago Rocha", "Tiago Rocha", true},
-		{"Gabriela Maia", "Gabi", true},
+		{"Rafaela Maia", "Rafa", true},
 		{"Dra. Ana Prado", "Ana Prado", true},
 		{"Prado, Ana", "Ana Prado", true},
 		{"Maria Souza", "João Souza", false},

@@ -228,10 +228,12 @@ func (w *work) meet(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if m.found == nil && m.taken != "" {
+	switch {
+	case m.found == nil && m.guess != 0:
+		return w.evict(ctx, m.guess, m.taken)
+	case m.found == nil && m.taken != "":
 		return w.taken(ctx, m.taken)
-	}
-	if m.found == nil {
+	case m.found == nil:
 		return nil
 	}
 	seen := m.found.Observed
@@ -302,6 +304,29 @@ func (w *work) ask(ctx context.Context) error {
 			Until: w.c.e.now().Add(15 * time.Second)}
 	}
 	return nil
+}
+
+// evict gives up a contact that was made for somebody whose number was completed by a default area code, now that a
+// record spells out whose it is. What was written there is taken back first, then it is found again as nobody's.
+func (w *work) evict(ctx context.Context, guess state.PersonID, id string) error {
+	now := w.c.e.now()
+	err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
+		k := state.LinkKey{Target: w.c.name, Person: guess}
+		l, ok := state.Links.Get(tx, k)
+		if !ok || l.Contact != id || l.Orphan {
+			return nil
+		}
+		l.Orphan, l.Guess = true, true
+		state.Schedule(tx, k, &l, w.lane, now)
+		state.Links.Put(tx, k, l)
+		state.Note(tx, guess, state.Entry{At: contact.Micros(now), What: "released", Target: w.c.name,
+			Text: "its number was completed by the default area code, and another record spells it out: the contact is given up"})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return &contact.Error{Kind: contact.Unready, Message: "the number stands in a contact that was made by guessing an area code; it is given up first", Until: now.Add(2 * time.Second)}
 }
 
 // taken reports that the number stands in the contact of somebody else.
@@ -734,7 +759,13 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			seq = l.Done // an undo delivers nothing of what came since
 		}
 		w.record(tx, &l, outcome, failure, now)
+		orphan := j.link.Orphan && (outcome == "written" || outcome == "unchanged")
+		if orphan {
+			w.giveUp(tx, &l)
+		}
 		switch done := state.Finish(tx, j.key, &l, seq, now); {
+		case orphan && done:
+			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second)) // who they are without it is another question
 		case outcome != "written":
 		case !done:
 			c.rest(j.key.Person, now)
@@ -856,11 +887,13 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	if j.observed != nil {
 		state.ReflectWrite(tx, c.name, *j.observed, now)
 	}
-	if l.Orphan {
-		l.Orphan = false
-		state.SetContact(tx, j.key, l, "")
-		l.Link = contact.Link{}
-	}
+}
+
+// giveUp unlinks an orphan once nothing of what syncer wrote is left there.
+func (w *work) giveUp(tx state.Tx, l *state.Link) {
+	l.Orphan, l.Guess = false, false
+	state.SetContact(tx, w.j.key, l, "")
+	l.Link = contact.Link{}
 }
 
 // moved reports whether the change is another one than the plan that let it go had shown. That a contact was found

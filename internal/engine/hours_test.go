@@ -3,9 +3,12 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,7 +42,12 @@ func simulate(t *testing.T, o lab.Options, play func(*hours)) {
 	if testing.Short() {
 		t.Skip("hours are simulated")
 	}
-	o.Dir = t.TempDir()
+	dir, err := os.MkdirTemp(lab.FastDir(), "hours-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	o.Dir = dir
 	synctest.Test(t, func(t *testing.T) {
 		if o.PerHour == 0 {
 			o.PerHour, o.Server.PerHour = perHour, perHour
@@ -88,6 +96,19 @@ func (h *hours) waiting(n int) {
 	}
 }
 
+// bulk accepts n people in the bulk lane, as a flood of webhooks.
+func (h *hours) bulk(n int) {
+	h.t.Helper()
+	var events []contact.Event
+	for i := 1; i <= n; i++ {
+		events = append(events, h.Books["crm"].Put(i, somebody(i)))
+	}
+	for batch := range slices.Chunk(events, 500) {
+		_, err := h.Send(state.LaneBulk, batch...)
+		h.must(err)
+	}
+}
+
 // live sends what somebody did in the shop, and remembers when.
 func (h *hours) live(i int) {
 	e := h.Books["loja"].Put(i, lab.Row{"nome": fmt.Sprintf("Cliente %d", i), "fone": fmt.Sprintf("+55 11 9%08d", 70000000+i), "compras": "3"})
@@ -126,12 +147,17 @@ func (h *hours) worst() (worst time.Duration, never int) {
 
 // neighbour is another client of the same key.
 func (h *hours) neighbour() bool {
-	r := httptest.NewRequest("GET", "/api/v2/contacts.json?uuid=3f1c7f0e-0000-4000-8000-000000000000", nil)
+	return h.ask("GET", "contacts.json?uuid=3f1c7f0e-0000-4000-8000-000000000000", "").Code != http.StatusTooManyRequests
+}
+
+// ask makes a call that is not syncer's.
+func (h *hours) ask(method, path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "/api/v2/"+path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Token "+h.Weni.Token())
+	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	h.Weni.ServeHTTP(w, r)
-	_, _ = io.Copy(io.Discard, w.Body)
-	return w.Code != 429
+	return w
 }
 
 // spend uses up calls in ledger and server alike, spread over a time that ends now.
@@ -171,21 +197,18 @@ func (h *hours) spread(n int, over time.Duration, burst time.Duration, random *r
 }
 
 func TestHoursOfBacklog(t *testing.T) {
-	for seed := range uint64(2) {
-		simulate(t, lab.Options{}, func(h *hours) {
-			random := rand.New(rand.NewPCG(seed, 7))
-			h.waiting(10_000)
-			h.spread(100, 170*time.Minute, time.Duration(random.Int64N(int64(150*time.Minute))), random)
-			time.Sleep(3*time.Hour - time.Since(h.began))
-			c := h.Calls()
-			used := float64(c.Contacts()) / (3 * perHour)
-			worst, never := h.worst()
-			h.row(c.Refused == 0 && used >= 0.95, "3 hours, 10,000 waiting", fmt.Sprintf("%d refused, %.1f %% of 7,500 used", c.Refused, 100*used), "0; 95 %",
-				"2,500 in minutes, then refused", "the same, at half the people")
-			h.row(worst <= 30*time.Second && never == 0, "  100 live events and a burst of 50", fmt.Sprintf("slowest %.1f s, %d never", worst.Seconds(), never), "30 s; 0",
-				"up to 55 min", "up to 55 min")
-		})
-	}
+	simulate(t, lab.Options{}, func(h *hours) {
+		h.waiting(10_000)
+		h.spread(100, 170*time.Minute, 77*time.Minute, rand.New(rand.NewPCG(1, 7)))
+		time.Sleep(3*time.Hour - time.Since(h.began))
+		c := h.Calls()
+		used := float64(c.Contacts()) / (3 * perHour)
+		worst, never := h.worst()
+		h.row(c.Refused == 0 && used >= 0.95, "3 hours, 10,000 waiting", fmt.Sprintf("%d refused, %.1f %% of 7,500 used", c.Refused, 100*used), "0; 95 %",
+			"2,500 in minutes, then refused", "the same, at half the people")
+		h.row(worst <= 30*time.Second && never == 0, "  100 live events and a burst of 50", fmt.Sprintf("slowest %.1f s, %d never", worst.Seconds(), never), "30 s; 0",
+			"up to 59 min", "up to 59 min")
+	})
 }
 
 func TestHoursWithANeighbour(t *testing.T) {
@@ -213,7 +236,7 @@ func TestHoursWithANeighbour(t *testing.T) {
 		worst, never := h.worst()
 		h.row(least >= 375 && refused <= 10, "another client takes 10 % for an hour", fmt.Sprintf("%d refused; from 10 min after it, at least %d calls in 10 min", refused, least), "10; 375 of 417",
 			"refused all along", "refused all along")
-		h.row(worst <= 30*time.Second && never == 0, "  live events meanwhile", fmt.Sprintf("slowest %.1f s, %d never", worst.Seconds(), never), "30 s; 0", "up to 60 min", "up to 60 min")
+		h.row(worst <= 30*time.Second && never == 0, "  live events meanwhile", fmt.Sprintf("slowest %.1f s, %d never", worst.Seconds(), never), "30 s; 0", "up to 59 min", "up to 59 min")
 	})
 }
 
@@ -226,11 +249,7 @@ func TestHoursFromANearlyFullWindow(t *testing.T) {
 			h.spend(2448, over)
 			h.Calls()
 			began := time.Now()
-			for i := 1; i <= 10_000; i++ {
-				e := h.Books["crm"].Put(i, somebody(i))
-				_, err := h.Send(state.LaneBulk, e)
-				h.must(err)
-			}
+			h.bulk(10_000)
 			for i := 1; i <= 15; i++ {
 				time.Sleep(30 * time.Second)
 				h.live(i)
@@ -296,10 +315,7 @@ func TestHoursOfAnEngineThatIsDown(t *testing.T) {
 	simulate(t, lab.Options{}, func(h *hours) {
 		h.must(h.Mirror().Refresh(context.Background(), state.LaneBulk))
 		h.must(h.Weni.Change(func(s *rapidpro.Settings) { s.EngineDown = true }))
-		for i := 1; i <= 10_000; i++ {
-			_, err := h.Send(state.LaneBulk, h.Books["crm"].Put(i, somebody(i)))
-			h.must(err)
-		}
+		h.bulk(10_000)
 		h.Calls()
 		time.Sleep(10 * time.Minute)
 		down := h.Calls()

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"syncer/internal/contact"
 	"syncer/internal/state"
@@ -101,6 +102,7 @@ func (j *job) look(tx state.Tx) {
 	j.optedOut = j.refused(tx)
 	if j.link.Orphan {
 		j.desired, j.wanted = orphaned(&j.link), true
+		j.optedOut = j.optedOut && !j.link.Guess
 	}
 	if id, ok := j.desired.Identity(); ok && j.link.Contact == "" && state.IsForgotten(tx, id) {
 		j.desired.Phone, j.forgotten = nil, true
@@ -147,12 +149,21 @@ func (j *job) identities() (ids []contact.Identity) {
 	return ids
 }
 
-// orphaned is what a contact without a person should look like: without the labels that syncer gave.
+// orphaned is what a contact without a person should look like: without the labels that syncer gave, and without the
+// values too when it never was that person's.
 func orphaned(l *state.Link) contact.Desired {
 	d := contact.Desired{Leaving: true, Leave: contact.LeaveUnlabel}
 	d.Labels = map[string]bool{}
 	for _, name := range l.Base.Labels {
 		d.Labels[name] = false
+	}
+	if l.Guess {
+		d.Leaving, d.Policy, d.Fields = false, contact.DefaultPolicy(), map[string]contact.Field{}
+		for attr, v := range l.Base.Attrs {
+			if key, ok := strings.CutPrefix(attr, "fields."); ok && v != "" {
+				d.Fields[key] = contact.Field{Attr: contact.Attr{State: contact.Blank, Blank: contact.BlankClear}}
+			}
+		}
 	}
 	return d
 }
@@ -216,6 +227,8 @@ type match struct {
 	from state.PersonID
 	// taken names the contact of somebody else that bears the number.
 	taken string
+	// guess is the person for whom syncer made that contact, if it did so on the word of a default area code only.
+	guess state.PersonID
 	also  []string
 }
 
@@ -234,6 +247,9 @@ func (j *job) find(tx state.Tx, rules *contact.Rules) match {
 		case b.Person != 0 && b.Person != j.key.Person && alive(tx, b.Person):
 			if m.taken == "" {
 				m.taken = b.ID
+				if !j.desired.Phone.AreaAssumed && guessed(tx, id, state.LinkKey{Target: j.key.Target, Person: b.Person}) {
+					m.guess = b.Person
+				}
 			}
 		case m.found == nil:
 			m.found = b
@@ -245,6 +261,21 @@ func (j *job) find(tx state.Tx, rules *contact.Rules) match {
 		}
 	}
 	return m
+}
+
+// guessed reports whether syncer made a person's contact under a number that all their records leave incomplete.
+func guessed(tx state.Tx, id contact.Identity, k state.LinkKey) bool {
+	l, _ := state.Links.Get(tx, k)
+	list, _ := state.Claims.Get(tx, id)
+	mine := 0
+	for _, c := range list {
+		if c.Person == k.Person {
+			if mine++; !c.Assumed {
+				return false
+			}
+		}
+	}
+	return l.Created && mine > 0
 }
 
 // preference orders several contacts of one person: the active one first, then who was seen last, then who

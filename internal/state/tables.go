@@ -108,6 +108,9 @@ type Link struct {
 	// Orphan says that no record stands for the contact any more because its person turned out to have
 	// another one: it is given back without the labels that syncer gave.
 	Orphan bool `json:"orphan,omitempty"`
+	// Guess says that the orphan was made under a number that was completed by a default area code and is somebody
+	// else's: whatever syncer wrote there is taken back.
+	Guess bool `json:"guess,omitempty"`
 	// Cleared is the person's Seq whose changes an operator or a judged run let pass the guard.
 	Cleared uint64 `json:"cleared,omitempty"`
 	// Run is the run that let the delivery go, and Expect the digest of the change it was let go for: a

@@ -82,6 +82,15 @@ mappings:
       fields: {compras: {value: =record.compras, type: numeric}}
 `
 
+// FastDir is a place for state files: in memory, where there is such a place, for nothing that is counted here depends
+// on the disk.
+func FastDir() string {
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
 // Lab is one syncer and the Weni workspace that it writes to. The workspace outlives the syncer.
 type Lab struct {
 	Weni   *rapidpro.Server
