@@ -214,9 +214,10 @@ func (w *work) meet(ctx context.Context) error {
 		return w.ask(ctx)
 	}
 	age := fresh
-	if j.link.Doubt > 0 && j.link.Waiting != nil {
-		// A create was sent whose answer was lost: the contact may be there since, and shows after one reading.
-		age = min(age, w.c.e.now().Sub(contact.FromMicros(j.link.Waiting.At)))
+	if wait := j.link.Waiting; wait != nil && (j.link.Doubt > 0 || wait.Kind == contact.Conflict) {
+		// A create was sent whose answer was lost, or refused because somebody has the address: the contact may be
+		// there since, and shows after one reading.
+		age = min(age, w.c.e.now().Sub(contact.FromMicros(wait.At)))
 	}
 	if err := w.c.mirror.Fresh(ctx, age, w.lane); err != nil {
 		return err
@@ -679,16 +680,34 @@ func (c *Conductor) lost(tx state.Tx, k state.LinkKey, l *state.Link) {
 func (w *work) conflict(ctx context.Context, failure *contact.Error) {
 	c, j := w.c, w.j
 	if w.decided == "create" && j.link.Fails == 0 {
+		in := time.Duration(0)
 		if c.target.Rules().Can.Changes {
 			if err := c.mirror.Refresh(ctx, w.lane); err != nil {
 				w.fail(ctx, err)
 				return
 			}
+			if !w.shows() {
+				in = lagging
+			}
 		}
-		w.later(ctx, failure, 1, 0)
+		w.later(ctx, failure, 1, in)
 		return
 	}
 	w.end(ctx, "waiting", failure)
+}
+
+// lagging is how long the second look waits when the first did not show who has the address: what targets list comes
+// from copies that are seconds behind.
+const lagging = 15 * time.Second
+
+// shows reports whether the mirror knows a contact with the person's number.
+func (w *work) shows() (found bool) {
+	id, ok := w.j.desired.Identity()
+	err := w.c.e.store.View(func(tx state.Tx) error {
+		found = ok && len(state.Bearers(tx, w.c.name, id)) > 0
+		return nil
+	})
+	return found && err == nil
 }
 
 // outdated reports whether the person changed since the delivery began.

@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +27,7 @@ type Mirror struct {
 
 	mu      sync.Mutex
 	running *reading
+	learnt  time.Time // when the target's definitions were read last; only a reading uses it
 }
 
 // reading is a refresh under way that others may wait for.
@@ -104,6 +108,7 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		return err
 	}
 	if mark.Phase == "" {
+		m.retyped(ctx, &mark)
 		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same, mark.Rows = phaseLive, contact.Micros(m.e.now()), 0, 0, 0, 0
 	}
 	for mark.Phase != "" {
@@ -134,6 +139,38 @@ func (m *Mirror) refresh(ctx context.Context) error {
 	}
 	m.c.Wake()
 	return nil
+}
+
+// relearnEvery is how often a reading looks at the target's definitions first.
+const relearnEvery = 5 * time.Minute
+
+// retyped starts from the beginning when a field has another type than at the last reading, or is gone: targets read
+// the old values anew then, and that moves no contact's moment of change. A field that is new has no values yet.
+func (m *Mirror) retyped(ctx context.Context, mark *state.MirrorMark) {
+	if now := m.e.now(); now.Sub(m.learnt) >= relearnEvery {
+		if err := m.c.target.Learn(ctx); err != nil {
+			m.c.log.Info("the definitions could not be read again", "kind", contact.KindOf(err), "error", err)
+			return // contacts are worth more, and the next reading tries again
+		}
+		m.learnt = now
+	}
+	_, managed := m.e.plan.Managed(m.c.name)
+	defined := m.c.target.Rules().Catalog.Fields
+	for _, f := range strings.Fields(mark.Fields) {
+		key, was, _ := strings.Cut(f, "=")
+		if _, ok := managed[key]; ok && string(defined[key]) != was {
+			m.c.log.Warn("a field has another type or is gone; all contacts are read again", "field", key)
+			mark.Safe, mark.Tie = 0, 0
+			break
+		}
+	}
+	var types []string
+	for _, key := range slices.Sorted(maps.Keys(managed)) {
+		if t, ok := defined[key]; ok {
+			types = append(types, key+"="+string(t))
+		}
+	}
+	mark.Fields = strings.Join(types, " ")
 }
 
 // query is what the current phase asks for.

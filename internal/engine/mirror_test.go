@@ -400,15 +400,19 @@ func TestPageThatIsOlderThanOurWrite(t *testing.T) {
 				return
 			}
 			tap.Store(nil)
-			_, err := h.Send(state.LaneLive, h.Books["crm"].Edit(7, func(r lab.Row) { r["cidade"] = "Recife" }))
+			_, err := h.Send(state.LaneLive, h.Books["crm"].Edit(7, func(r lab.Row) { r["cidade"] = "Recife" }),
+				h.Books["crm"].Edit(8, func(r lab.Row) { r["vip"] = true }))
 			h.must(err)
 			h.must(h.Settle(time.Minute))
 		}
 		tap.Store(&once)
 		h.must(h.Mirror().Audit(context.Background()))
 		h.must(h.Settle(time.Hour))
-		if c := h.Calls(); c.Writes != 1 {
-			t.Errorf("%d writes", c.Writes)
+		if c := h.Calls(); c.Writes != 1 || c.Labels != 1 {
+			t.Errorf("%d writes, %d label calls", c.Writes, c.Labels)
+		}
+		if c := h.refresh(); c.Writes+c.Labels > 0 {
+			t.Errorf("written again: %+v", c)
 		}
 		h.sameAsThere()
 	})

@@ -193,7 +193,7 @@ type MirrorMark struct {
 	Newest int64  `json:"newest,omitempty"`
 	Same   int    `json:"same,omitempty"` // contacts that share Newest
 	Rows   int    `json:"rows,omitempty"`
-	// Fields is the hash of the target's field definitions; a change calls for a full reading.
+	// Fields are the types of the fields that mappings write; when one changes, everything is read again.
 	Fields string `json:"fields,omitempty"`
 }
 
