@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/e2e/lab"
 	"syncer/internal/console"
+	"syncer/internal/sandbox"
 	"syncer/internal/sandbox/pipedrive"
 )
 
@@ -271,6 +273,28 @@ func TestARunGoesOnWithoutATargetThatIsAway(t *testing.T) {
 	if n := target(w.status(), "weni").Held; n != 0 {
 		t.Errorf("%d people are still held back", n)
 	}
+}
+
+// TestAWebhookDuringTheFirstRun: a customer whom a run reads while their webhook waits for the names of the CRM's
+// fields is delivered at once.
+//
+// Once the run mapped the webhook together with its page and told nobody that there was something to deliver: the
+// targets found out when they next looked by themselves, up to a minute later.
+func TestAWebhookDuringTheFirstRun(t *testing.T) {
+	t.Parallel()
+	w := build(t)
+	w.define()
+	w.subscribe()
+	w.must(w.gate.Shut()) // whoever refreshes what it knows of Weni looks for work, too
+	_, created := w.create(someone("Marina Quaresma", "84990000101"))
+	w.must(w.crm.Fail(w.ctx, sandbox.Fault{Path: "/api/v2/personFields", Action: sandbox.FaultLatency, LatencyMS: 1500}))
+	w.start()
+	if status := w.send(created); status != http.StatusOK {
+		t.Fatalf("answered with %d", status)
+	}
+	w.must(lab.Await(w.ctx, patience/2, "the customer is delivered", func() (bool, error) {
+		return len(w.inboxContacts()) == 1 && len(w.flowContacts()) == 1, nil
+	}))
 }
 
 // TestAFirstRunOfTheExampleIsPlannedAtOnce: targets that take one call a second and cannot list their contacts are

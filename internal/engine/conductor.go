@@ -87,7 +87,9 @@ func (c *Conductor) run(ctx context.Context) {
 	var workers sync.WaitGroup
 	slots := make(chan struct{}, c.opts.InFlight)
 	workers.Go(func() { c.labels.run(ctx) })
+	defer c.mirror.readers.Wait()
 	defer workers.Wait()
+	defer context.AfterFunc(ctx, func() { close(c.mirror.stopping) })()
 	c.loadPause()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -174,6 +176,9 @@ func (c *Conductor) next(now time.Time) (p state.PersonID, lane state.Lane, next
 			}
 			skip := c.isBusy
 			if lane == state.LaneBulk {
+				if c.crowded() {
+					continue // whoever is done wakes us
+				}
 				skip = func(p state.PersonID) bool { return c.isBusy(p) || c.lot.has(p, now) }
 			}
 			people, at := state.DueLinks(tx, c.name, lane, now, 1, skip)
@@ -195,6 +200,16 @@ func (c *Conductor) isBusy(p state.PersonID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.busy[p] || !c.resting[p].IsZero()
+}
+
+// crowd is how many people may be under way before bulk work waits: those whose labels wait for a call that their own
+// budget does not allow.
+const crowd = 1000
+
+func (c *Conductor) crowded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.busy) >= crowd
 }
 
 // restFor is how long somebody is left alone who changed again while they were written: whoever chatters goes on

@@ -219,7 +219,10 @@ func (w *work) meet(ctx context.Context) error {
 		// there since, and shows after one reading.
 		age = min(age, w.c.e.now().Sub(contact.FromMicros(wait.At)))
 	}
-	if err := w.c.mirror.Fresh(ctx, age, w.lane); err != nil {
+	switch err := w.c.mirror.Fresh(ctx, age, w.lane); {
+	case errors.Is(err, errSlow):
+		return w.ask(ctx)
+	case err != nil:
 		return err
 	}
 	var m match
@@ -263,7 +266,7 @@ func (w *work) vanished(ctx context.Context, id string) error {
 	return &contact.Error{Kind: contact.Unready, Message: "the contact was deleted a moment ago; looking again", Until: w.c.e.now().Add(time.Second)}
 }
 
-// ask looks the person up at a target that cannot be mirrored.
+// ask looks the person up at a target that cannot be mirrored, or whose mirror is not ready in time.
 func (w *work) ask(ctx context.Context) error {
 	j := w.j
 	j.calls++
@@ -682,7 +685,7 @@ func (w *work) conflict(ctx context.Context, failure *contact.Error) {
 	if w.decided == "create" && j.link.Fails == 0 {
 		in := time.Duration(0)
 		if c.target.Rules().Can.Changes {
-			if err := c.mirror.Refresh(ctx, w.lane); err != nil {
+			if err := c.mirror.Fresh(ctx, 0, w.lane); err != nil && !errors.Is(err, errSlow) {
 				w.fail(ctx, err)
 				return
 			}

@@ -124,6 +124,15 @@ func (e *Engine) Run(ctx context.Context) {
 // Wake tells the engine that records have become due.
 func (e *Engine) Wake() { signal(e.wake) }
 
+// WakeAll tells the engine that records or deliveries may have become due: whoever calls Resolve in a transaction
+// of their own calls it after the commit.
+func (e *Engine) WakeAll() {
+	e.Wake()
+	for _, c := range e.targets {
+		c.Wake()
+	}
+}
+
 // Conductor returns the conductor of a target; nil when there is no such target.
 func (e *Engine) Conductor(target string) *Conductor { return e.targets[target] }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -25,6 +26,10 @@ type Mirror struct {
 	e *Engine
 	c *Conductor
 
+	// stopping is closed when the engine stops: a reading ends with the page it is at, and goes on at the next start.
+	stopping chan struct{}
+	readers  sync.WaitGroup // readings that live work began and did not wait for
+
 	mu      sync.Mutex
 	running *reading
 	learnt  time.Time // when the target's definitions were read last; only a reading uses it
@@ -36,7 +41,9 @@ type reading struct {
 	err  error
 }
 
-func newMirror(e *Engine, c *Conductor) *Mirror { return &Mirror{e: e, c: c} }
+func newMirror(e *Engine, c *Conductor) *Mirror {
+	return &Mirror{e: e, c: c, stopping: make(chan struct{})}
+}
 
 // Mark tells how far the mirror has read.
 func (m *Mirror) Mark() (mark state.MirrorMark, err error) {
@@ -47,7 +54,13 @@ func (m *Mirror) Mark() (mark state.MirrorMark, err error) {
 	return mark, err
 }
 
-// Fresh makes sure that the mirror is no older than age.
+// slow is how long live work waits for a reading before it asks for the one contact that it wants to know of.
+const slow = 5 * time.Second
+
+// errSlow is returned to live work when the mirror cannot be made fresh soon.
+var errSlow = errors.New("the contacts of the target are being read")
+
+// Fresh makes sure that the mirror is no older than age. Bulk work waits for that, however long it takes.
 func (m *Mirror) Fresh(ctx context.Context, age time.Duration, lane state.Lane) error {
 	mark, err := m.Mark()
 	if err != nil {
@@ -56,25 +69,55 @@ func (m *Mirror) Fresh(ctx context.Context, age time.Duration, lane state.Lane) 
 	if mark.Refreshed != 0 && m.e.now().Sub(contact.FromMicros(mark.Refreshed)) <= age {
 		return nil
 	}
-	return m.Refresh(ctx, lane)
+	if lane == state.LaneBulk {
+		return m.Refresh(ctx, lane)
+	}
+	if mark.Safe == 0 {
+		lane = state.LaneBulk // to read everything must not use up what is kept for live work
+	}
+	done := make(chan error, 1)
+	m.readers.Go(func() { done <- m.Refresh(context.WithoutCancel(ctx), lane) })
+	select {
+	case err := <-done:
+		if contact.KindOf(err) == contact.Throttled {
+			return errSlow
+		}
+		return err
+	case <-time.After(slow):
+		return errSlow
+	}
 }
 
 // Refresh reads what changed at the target since the last time. Callers at the same time share one reading.
 func (m *Mirror) Refresh(ctx context.Context, lane state.Lane) error {
-	m.mu.Lock()
-	r := m.running
-	if r == nil {
-		r = &reading{done: make(chan struct{})}
-		m.running = r
-		m.mu.Unlock()
-		r.err = m.refresh(budget.WithLane(ctx, lane))
-		m.mu.Lock()
-		m.running = nil
-		close(r.done)
-		m.mu.Unlock()
-		return r.err
+	r, mine := m.join()
+	if !mine {
+		return r.wait(ctx)
 	}
-	m.mu.Unlock()
+	r.err = m.refresh(budget.WithLane(ctx, lane))
+	m.leave(r)
+	return r.err
+}
+
+// join returns the reading under way, or begins one, which is the caller's to carry out.
+func (m *Mirror) join() (r *reading, mine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.running != nil {
+		return m.running, false
+	}
+	m.running = &reading{done: make(chan struct{})}
+	return m.running, true
+}
+
+func (m *Mirror) leave(r *reading) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running = nil
+	close(r.done)
+}
+
+func (r *reading) wait(ctx context.Context) error {
 	select {
 	case <-r.done:
 		return r.err
@@ -83,16 +126,25 @@ func (m *Mirror) Refresh(ctx context.Context, lane state.Lane) error {
 	}
 }
 
-// Audit reads everything again, from the start.
+// Audit reads everything again, from the start. A reading under way would write over that it has to, and is waited for.
 func (m *Mirror) Audit(ctx context.Context) error {
-	if err := m.e.store.Update(ctx, func(tx state.Tx) error {
-		mark := state.ReadMirrorMark(tx, m.c.name)
-		state.WriteMirrorMark(tx, m.c.name, state.MirrorMark{Fields: mark.Fields, Refreshed: 0})
-		return nil
-	}); err != nil {
-		return err
+	r, mine := m.join()
+	for ; !mine; r, mine = m.join() {
+		_ = r.wait(ctx)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 	}
-	return m.Refresh(ctx, state.LaneBulk)
+	r.err = m.e.store.Update(ctx, func(tx state.Tx) error {
+		mark := state.ReadMirrorMark(tx, m.c.name)
+		state.WriteMirrorMark(tx, m.c.name, state.MirrorMark{Fields: mark.Fields})
+		return nil
+	})
+	if r.err == nil {
+		r.err = m.refresh(budget.WithLane(ctx, state.LaneBulk))
+	}
+	m.leave(r)
+	return r.err
 }
 
 // The phases of a reading: changes, then what came late beside a tie, then deletions.
@@ -112,6 +164,11 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same, mark.Rows = phaseLive, contact.Micros(m.e.now()), 0, 0, 0, 0
 	}
 	for mark.Phase != "" {
+		select {
+		case <-m.stopping:
+			return &contact.Error{Kind: contact.Unready, Message: "syncer is stopping; the contacts are read on at the next start"}
+		default:
+		}
 		asked := contact.Micros(m.e.now())
 		page, err := m.c.target.List(ctx, m.query(&mark), mark.Cursor)
 		if contact.KindOf(err) == contact.Invalid && mark.Cursor != "" {
@@ -271,7 +328,7 @@ func (m *Mirror) gone(tx state.Tx, id string) {
 func (m *Mirror) due(tx state.Tx, p state.PersonID) {
 	k := state.LinkKey{Target: m.c.name, Person: p}
 	l, ok := state.Links.Get(tx, k)
-	if !ok || l.Due != 0 || l.Hold != "" {
+	if !ok || l.Due != 0 || l.Hold != "" || poisoned(tx, k) {
 		return
 	}
 	if l.First == 0 {
@@ -279,4 +336,12 @@ func (m *Mirror) due(tx state.Tx, p state.PersonID) {
 	}
 	state.Schedule(tx, k, &l, state.LaneBulk, m.e.now())
 	state.Links.Put(tx, k, l)
+}
+
+// poisoned reports whether what the source says of a person was refused for good: only another word of the source, or
+// somebody, makes it worth another call.
+func poisoned(tx state.Tx, k state.LinkKey) bool {
+	letter, dead := state.Dead.Get(tx, k)
+	who, _ := state.Persons.Get(tx, k.Person)
+	return dead && letter.Seq >= who.Seq
 }

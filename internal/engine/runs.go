@@ -440,9 +440,7 @@ func (e *Engine) Release(ctx context.Context, run string, choose func(Planned) b
 			break
 		}
 	}
-	for _, c := range e.targets {
-		c.Wake()
-	}
+	e.WakeAll()
 	return n, nil
 }
 
@@ -506,6 +504,7 @@ func (e *Engine) HoldAll(ctx context.Context, sourceName, run string) error {
 		for i, k := range keys {
 			ahead[i] = Mapped{payloads[i], e.mapRecord(k, &recs[i], payloads[i])}
 		}
+		defer e.WakeAll()
 		return e.store.Update(ctx, func(tx state.Tx) error {
 			for i, k := range keys {
 				e.HoldRecord(tx, k, run)

@@ -101,6 +101,7 @@ func (r *Runner) accept(ctx context.Context, run *state.Run, under string, event
 			return err
 		}
 		*run = after
+		r.Engine.WakeAll() // a live webhook may have come for somebody on the page
 	}
 	return nil
 }
@@ -288,6 +289,7 @@ func (r *Runner) acceptGone(ctx context.Context, run *state.Run, events []contac
 		return err
 	}
 	*run = after
+	r.Engine.WakeAll()
 	return nil
 }
 

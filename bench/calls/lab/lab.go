@@ -4,6 +4,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ type Options struct {
 	Server  rapidpro.Options
 	// PerHour is what the ledger believes that Weni allows in each scope; Plenty when 0.
 	PerHour int
+	// PerHourOther is the same for everything but contacts, when it is another.
+	PerHourOther int
 	// Page is the page that listings ask for; the client's own when 0.
 	Page int
 	// Latency is how long every call takes.
@@ -47,6 +50,8 @@ type Options struct {
 	Guard   engine.Guard
 	Logger  *slog.Logger
 	Observe engine.Observer
+	// Wrap puts something in front of the target.
+	Wrap func(engine.Target) engine.Target
 	// Tap sees every call after it was answered; it may be called by several at once.
 	Tap func(Exchange)
 }
@@ -167,14 +172,18 @@ func (l *Lab) Start() (err error) {
 	if l.Store, err = bolt.Open(l.file(), bolt.Options{Now: l.Now}); err != nil {
 		return err
 	}
-	limit := budget.Limit{PerHour: l.o.PerHour}
-	if l.Ledger, err = budget.New(l.Store, "key", map[string]budget.Limit{contact.ScopeContacts: limit, contact.ScopeOther: limit}, budget.Options{Now: l.Now, Logger: l.o.Logger}); err != nil {
+	contacts, other := budget.Limit{PerHour: l.o.PerHour}, budget.Limit{PerHour: cmp.Or(l.o.PerHourOther, l.o.PerHour)}
+	if l.Ledger, err = budget.New(l.Store, "key", map[string]budget.Limit{contact.ScopeContacts: contacts, contact.ScopeOther: other}, budget.Options{Now: l.Now, Logger: l.o.Logger}); err != nil {
 		return err
 	}
 	spec, _ := l.Plan.Target("weni")
-	target, err := weni.New(spec, weni.Deps{Meter: l.Ledger, Transport: wire{l.Weni, l.o.Latency, l.o.Tap}, Logger: l.o.Logger, Now: l.Now, PageSize: l.o.Page})
+	client, err := weni.New(spec, weni.Deps{Meter: l.Ledger, Transport: wire{l.Weni, l.o.Latency, l.o.Tap}, Logger: l.o.Logger, Now: l.Now, PageSize: l.o.Page})
 	if err != nil {
 		return err
+	}
+	target := engine.Target(client)
+	if l.o.Wrap != nil {
+		target = l.o.Wrap(target)
 	}
 	sources := map[string]source.Source{}
 	for name, b := range l.Books {
