@@ -85,6 +85,26 @@ func TestWeniGoesAway(t *testing.T) {
 	}
 }
 
+// TestWhatIsTriedAgainSaysWhy: one delivery that failed is no reason to rest, but it waits, and status says for what.
+func TestWhatIsTriedAgainSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := serve(t)
+	w.must(w.weni.Fail(w.ctx, sandbox.Fault{Method: "POST", Path: "/api/v2/contacts.json", Action: sandbox.FaultStatus, Status: 500, Times: 1}))
+	_, hook := w.create(someone("Cliente 0", "84990000100"))
+	w.send(hook)
+	w.settle("atendimento", "omniflow")
+	const says = "1 people are tried again, the first in "
+	w.await("status says that it is tried again", func() (bool, error) { return strings.Contains(target(w.status(), "weni").Doing, says), nil })
+	if out := w.ok("status"); !strings.Contains(out, says) || !strings.Contains(out, "it failed (HTTP 500)") {
+		t.Errorf("syncer status:\n%s", out)
+	}
+	if out := w.ok("explain", "crm/4001"); !strings.Contains(out, "waiting: weni: create contact: it failed (HTTP 500)") {
+		t.Errorf("syncer explain:\n%s", out)
+	}
+	w.settle()
+	w.madeOnce(1)
+}
+
 // madeOnce checks that the first n customers have one contact each in Weni and that nothing made a second one. It
 // returns how many creates Weni had to refuse.
 func (w *world) madeOnce(n int) (refused int) {

@@ -119,6 +119,7 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 		t.Due[state.Lane(lane).String()] = n
 	}
 	t.Oldest, t.Waiting = oldest, map[string]int{}
+	var again retries
 	for _, l := range state.Links.All(tx, state.Prefix(t.Name), nil) {
 		if l.Contact != "" {
 			t.Linked++
@@ -128,6 +129,7 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 		}
 		if l.Waiting != nil {
 			t.Waiting[string(l.Waiting.Kind)]++
+			again.add(&l, now)
 		}
 		if len(l.Left) > 0 {
 			t.Left++
@@ -149,11 +151,28 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 	if total > 0 {
 		t.Done = now.Add(ledger.Estimate(contact.ScopeContacts, total, now))
 	}
-	t.Doing = doing(t, c.Status(), ledger, total, now)
+	t.Doing = doing(t, c.Status(), ledger, total, again, now)
+}
+
+// retries are the deliveries that failed and are tried again by themselves at a later moment.
+type retries struct {
+	n     int
+	first time.Time
+	why   string // the first of them failed
+}
+
+func (r *retries) add(l *state.Link, now time.Time) {
+	at := contact.FromMicros(l.Due)
+	if l.Due == 0 || !at.After(now) {
+		return
+	}
+	if r.n++; r.first.IsZero() || at.Before(r.first) {
+		r.first, r.why = at, l.Waiting.Message
+	}
 }
 
 // doing says in words what a target is doing, or what it waits for and why.
-func doing(t *console.TargetStatus, s engine.Status, l *budget.Ledger, total int, now time.Time) string {
+func doing(t *console.TargetStatus, s engine.Status, l *budget.Ledger, total int, again retries, now time.Time) string {
 	switch {
 	case t.Paused != nil && t.Paused.How == "":
 		return "paused by hand: " + t.Paused.Why
@@ -169,7 +188,17 @@ func doing(t *console.TargetStatus, s engine.Status, l *budget.Ledger, total int
 	if at := l.Ready(contact.ScopeContacts, state.LaneBulk, now); at.After(now) {
 		return fmt.Sprintf("%d people wait for the call budget; next call %s, done about %s", total, in(at, now), in(t.Done, now))
 	}
-	return fmt.Sprintf("delivering to %d people, done about %s", total, in(t.Done, now))
+	later := ""
+	if again.n > 0 {
+		later = fmt.Sprintf("%d people are tried again, the first %s: %s", again.n, in(again.first, now), again.why)
+	}
+	switch {
+	case later == "":
+		return fmt.Sprintf("delivering to %d people, done about %s", total, in(t.Done, now))
+	case again.n >= total:
+		return later
+	}
+	return fmt.Sprintf("delivering to %d people, done about %s; %s", total-again.n, in(t.Done, now), later)
 }
 
 func in(t, now time.Time) string {

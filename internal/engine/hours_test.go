@@ -240,6 +240,26 @@ func TestHoursWithANeighbour(t *testing.T) {
 	})
 }
 
+// Live events without end: bulk work gets its tenth all the same, and live work the rest.
+func TestHoursOfAFlood(t *testing.T) {
+	simulate(t, lab.Options{}, func(h *hours) {
+		h.waiting(3000)
+		h.Log.Deliveries(nil)
+		h.Calls()
+		const times = 2 * 3600
+		for i := 1; i <= times; i++ {
+			h.live(i)
+			time.Sleep(time.Second)
+		}
+		c, lanes := h.Calls(), map[state.Lane]int{}
+		for _, d := range h.Log.Deliveries(func(d lab.Told) bool { return d.Outcome == "written" && d.At.After(h.began.Add(time.Hour)) }) {
+			lanes[d.Lane]++
+		}
+		h.row(c.Refused == 0 && lanes[state.LaneBulk] >= perHour/10 && lanes[state.LaneLive] >= perHour*6/10, "3,600 live events an hour, 3,000 waiting in bulk: the second hour",
+			fmt.Sprintf("%d refused, %d bulk, %d live", c.Refused, lanes[state.LaneBulk], lanes[state.LaneLive]), "0; 250; 1,500", "bulk starves", "bulk starves")
+	})
+}
+
 // A window that is nearly used up at the start, evenly or in the last ten minutes, so that next to nothing
 // becomes free.
 func TestHoursFromANearlyFullWindow(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -292,7 +293,9 @@ func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
 	if err := r.Store.View(func(tx state.Tx) error {
 		replaced, left = nil, nil
 		for _, o := range state.Runs.All(tx, nil, nil) {
-			if o.ID != run.ID && o.State == engine.RunHeld && o.Kind == run.Kind && o.Source == run.Source {
+			// What a guard kept back under the old mapping file is another question under the new one.
+			same := o.Kind == run.Kind && o.Source == run.Source || o.Kind == "guard" && run.Kind == Mapping
+			if o.ID != run.ID && o.State == engine.RunHeld && same {
 				replaced = append(replaced, o)
 			}
 		}
@@ -368,7 +371,11 @@ func (r *Runner) reason(run *state.Run, ask Ask) string {
 		return "it was asked for as a plan"
 	}
 	if run.Kind == Mapping {
-		return "the mapping file changed"
+		why := "the mapping file changed"
+		if alarm := r.alarm(run); alarm != "" {
+			why += "; " + alarm
+		}
+		return why
 	}
 	if run.Why != "" {
 		return run.Why
@@ -382,7 +389,13 @@ func (r *Runner) reason(run *state.Run, ask Ask) string {
 	if first {
 		return "it is the first run of this source"
 	}
-	for name, s := range run.Plan {
+	return r.alarm(run)
+}
+
+// alarm says what of a plan is more than passes without somebody's consent; empty when nothing is.
+func (r *Runner) alarm(run *state.Run) string {
+	for _, name := range slices.Sorted(maps.Keys(run.Plan)) {
+		s := run.Plan[name]
 		for campaign, n := range s.Campaigns {
 			if n > campaignLimit && !r.Engine.AllowsCampaigns(name) {
 				return fmt.Sprintf("%s: it would start the campaign %q for %d people; allow_campaigns: true lets that pass", name, campaign, n)
