@@ -34,7 +34,7 @@ func (a *App) Status(_ context.Context) (console.Status, error) {
 	c := &a.status
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cost > 50*time.Millisecond && time.Since(c.at) < 20*c.cost {
+	if c.cost > 500*time.Millisecond && time.Since(c.at) < 20*c.cost {
 		return c.last, nil
 	}
 	began := time.Now()
