@@ -73,7 +73,7 @@ func TestWeniGoesAway(t *testing.T) {
 			w.must(w.gate.Open())
 			w.must(w.weni.Heal(w.ctx))
 			back := time.Now()
-			w.settle()
+			w.settleLong()
 			t.Logf("as desired %.1f s after Weni was back", time.Since(back).Seconds())
 			if refused := w.madeOnce(4); refused > 0 {
 				t.Errorf("%d creates were repeated although the first had made the contact", refused)

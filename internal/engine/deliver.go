@@ -146,7 +146,7 @@ func (w *work) deliver(ctx context.Context) {
 		w.end(ctx, "unchanged", nil)
 		return
 	}
-	if w.lane == state.LaneBulk && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block {
+	if w.lane == state.LaneBulk && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block && !j.link.Orphan {
 		w.putOffLabels()
 	}
 	if err := w.write(ctx); err != nil {
@@ -317,11 +317,11 @@ func (w *work) evict(ctx context.Context, guess state.PersonID, id string) error
 	err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
 		k := state.LinkKey{Target: w.c.name, Person: guess}
 		l, ok := state.Links.Get(tx, k)
-		if !ok || l.Contact != id || l.Orphan {
+		if !ok || l.Contact != id {
 			return nil
 		}
 		l.Orphan, l.Guess = true, true
-		state.Schedule(tx, k, &l, w.lane, now)
+		rouse(tx, k, &l, w.lane, now)
 		state.Links.Put(tx, k, l)
 		state.Note(tx, guess, state.Entry{At: contact.Micros(now), What: "released", Target: w.c.name,
 			Text: "its number was completed by the default area code, and another record spells it out: the contact is given up"})
@@ -780,14 +780,16 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		if l.Undo != "" {
 			seq = l.Done // an undo delivers nothing of what came since
 		}
+		roused := l.Due != 0 && l.Due != j.link.Due
 		w.record(tx, &l, outcome, failure, now)
 		orphan := j.link.Orphan && (outcome == "written" || outcome == "unchanged")
 		if orphan {
 			w.giveUp(tx, &l)
 		}
 		switch done := state.Finish(tx, j.key, &l, seq, now); {
-		case orphan && done:
-			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second)) // who they are without it is another question
+		case done && (orphan || roused):
+			// Who they are without it is another question; what came meanwhile was not looked at.
+			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second))
 		case outcome != "written":
 		case !done:
 			c.rest(j.key.Person, now)

@@ -90,6 +90,7 @@ type Engine struct {
 	targets map[string]*Conductor
 	wake    chan struct{}
 	definitions
+	fetchers fetchers
 }
 
 // New wires an engine; nothing runs before Run.
@@ -104,6 +105,7 @@ func New(o Options) *Engine {
 		o.Observer = silent{}
 	}
 	e := &Engine{opts: o, store: o.Store, plan: o.Plan, now: o.Now, log: o.Logger, wake: make(chan struct{}, 1), targets: map[string]*Conductor{}}
+	e.fetchers.queues = map[string][]string{}
 	for name, t := range o.Targets {
 		e.targets[name] = newConductor(e, name, t)
 	}

@@ -166,11 +166,20 @@ func (j *joiner) wakeSharers(list []state.Claim, p *state.RecordPart) {
 func recheck(tx state.Tx, p state.PersonID, now int64) {
 	for _, name := range targetsOf(tx, p) {
 		k := state.LinkKey{Target: name, Person: p}
-		if l, ok := state.Links.Get(tx, k); ok && l.Due == 0 && l.Hold == "" {
-			state.Schedule(tx, k, &l, state.LaneBulk, contact.FromMicros(now))
+		if l, ok := state.Links.Get(tx, k); ok && l.Hold == "" {
+			rouse(tx, k, &l, state.LaneBulk, contact.FromMicros(now))
 			state.Links.Put(tx, k, l)
 		}
 	}
+}
+
+// rouse makes a delivery due for another reason than a record. One that is due already is moved by a moment: when it is
+// under way, it sees by that at its end that something came which it did not look at.
+func rouse(tx state.Tx, k state.LinkKey, l *state.Link, lane state.Lane, now time.Time) {
+	if l.Due != 0 {
+		lane, now = min(lane, l.Lane), contact.FromMicros(l.Due+1)
+	}
+	state.Schedule(tx, k, l, lane, now)
 }
 
 // release takes back the claim of a part.

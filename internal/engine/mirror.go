@@ -328,13 +328,13 @@ func (m *Mirror) gone(tx state.Tx, id string) {
 func (m *Mirror) due(tx state.Tx, p state.PersonID) {
 	k := state.LinkKey{Target: m.c.name, Person: p}
 	l, ok := state.Links.Get(tx, k)
-	if !ok || l.Due != 0 || l.Hold != "" || poisoned(tx, k) {
+	if !ok || l.Hold != "" || poisoned(tx, k) {
 		return
 	}
 	if l.First == 0 {
 		l.First = contact.Micros(m.e.now())
 	}
-	state.Schedule(tx, k, &l, state.LaneBulk, m.e.now())
+	rouse(tx, k, &l, state.LaneBulk, m.e.now())
 	state.Links.Put(tx, k, l)
 }
 

@@ -15,6 +15,7 @@ const resolveBatch = 256
 
 // resolve maps what is due and finds out whose it is, until ctx ends.
 func (e *Engine) resolve(ctx context.Context) {
+	defer e.fetchers.working.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -146,88 +147,6 @@ func (e *Engine) Resolve(tx state.Tx, k contact.Key, ahead Mapped) {
 		return
 	}
 	e.settleRecord(tx, &d)
-}
-
-// fetchThin reads the records whose events carried no payload, in batches, and accepts what it finds.
-func (e *Engine) fetchThin(ctx context.Context, batch []dueRecord) error {
-	ids := map[string][]string{}
-	for _, d := range batch {
-		if d.rec.Thin {
-			ids[d.key.Source] = append(ids[d.key.Source], d.key.ID)
-		}
-	}
-	for name, list := range ids {
-		src, ok := e.opts.Sources[name]
-		if !ok || !src.Can().Get {
-			if err := e.postpone(ctx, name, list, time.Hour); err != nil {
-				return err
-			}
-			continue
-		}
-		for chunk := range slices.Chunk(list, max(1, src.Can().Batch)) {
-			began := e.now()
-			found, err := src.Get(ctx, chunk)
-			if err != nil {
-				failure := contact.AsError(err)
-				e.log.Warn("reading records from the source failed", "source", name, "records", len(chunk), "kind", failure.Kind, "error", failure)
-				if err := e.postpone(ctx, name, chunk, retryIn(failure, 1, began)); err != nil {
-					return err
-				}
-				continue
-			}
-			if err := e.acceptFetched(ctx, name, chunk, found.Events, found.Missing, began); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// acceptFetched stores what was read. What the source did not return is no longer thin if an older payload
-// stands, and otherwise waits: it may not be visible yet.
-func (e *Engine) acceptFetched(ctx context.Context, name string, asked []string, events []contact.Event, missing []string, began time.Time) error {
-	for _, id := range missing {
-		events = append(events, contact.Event{Kind: contact.Delete, Key: contact.Key{Source: name, ID: id}, Read: contact.Micros(began)})
-	}
-	arrivals := state.Prepare(began, events)
-	return e.store.Update(ctx, func(tx state.Tx) error {
-		for i := range arrivals {
-			k := arrivals[i].Key
-			rec, _ := state.Records.Get(tx, k)
-			how := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
-			state.AcceptOne(tx, &arrivals[i], how)
-		}
-		for _, id := range asked {
-			k := contact.Key{Source: name, ID: id}
-			rec, ok := state.Records.Get(tx, k)
-			returned := slices.ContainsFunc(events, func(e contact.Event) bool { return e.Key == k })
-			if !ok || !rec.Thin || returned { // returned and thin again: it changed while it was read
-				continue
-			}
-			if rec.Fails++; state.Payload(tx, k) != nil || rec.Fails > 5 {
-				rec.Thin = false // what stands is the best there is
-			} else {
-				state.Requeue(tx, k, &rec, rec.Lane, began.Add(time.Duration(rec.Fails*rec.Fails)*15*time.Second))
-			}
-			state.Records.Put(tx, k, rec)
-		}
-		return nil
-	})
-}
-
-// postpone puts thin records off.
-func (e *Engine) postpone(ctx context.Context, name string, ids []string, by time.Duration) error {
-	return e.store.Update(ctx, func(tx state.Tx) error {
-		for _, id := range ids {
-			k := contact.Key{Source: name, ID: id}
-			if rec, ok := state.Records.Get(tx, k); ok && rec.Due != 0 {
-				rec.Fails++
-				state.Requeue(tx, k, &rec, rec.Lane, e.now().Add(by))
-				state.Records.Put(tx, k, rec)
-			}
-		}
-		return nil
-	})
 }
 
 // settleRecord joins a mapped record to its persons and makes them due. A record that changed since it was

@@ -25,6 +25,7 @@ type Book struct {
 	mu    sync.Mutex
 	rows  []entry // by id, less one
 	clock int64
+	hang  time.Duration
 }
 
 type entry struct {
@@ -111,8 +112,25 @@ func (b *Book) List(_ context.Context, w source.Window, cursor string) (source.P
 	return page, nil
 }
 
+// Hang makes every Get fail after a time, for want of an answer; 0 makes it answer again.
+func (b *Book) Hang(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hang = d
+}
+
 // Get reads records by id.
-func (b *Book) Get(_ context.Context, ids []string) (f source.Found, _ error) {
+func (b *Book) Get(ctx context.Context, ids []string) (f source.Found, _ error) {
+	b.mu.Lock()
+	hang := b.hang
+	b.mu.Unlock()
+	if hang > 0 {
+		select {
+		case <-time.After(hang):
+		case <-ctx.Done():
+		}
+		return f, &contact.Error{Kind: contact.Unavailable, Op: b.name, Message: "no answer in time"}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range ids {
