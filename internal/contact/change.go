@@ -130,7 +130,7 @@ const (
 	KeptMode      = "the mapping only creates contacts"
 	KeptUpdate    = "the mapping only updates contacts"
 	KeptCannot    = "the target cannot do this"
-	KeptUndone    = "it was undone by hand; it is left until the source changes"
+	KeptUndone    = "it was taken back at the target, or undone; it is left until the source says something else"
 	KeptNoAddress = "no number identifies the person"
 )
 
@@ -472,7 +472,7 @@ func Settle(d *Desired, c *Change, base Base, rules *Rules, optedOut bool) Base 
 		// afterwards is somebody else's.
 		attr := "fields." + key
 		delete(next.Attrs, attr)
-		if optedOut && (c.Fields[key] == OptedOutValue || base.Attrs[attr] == OptedOutValue) {
+		if (optedOut || d.Leaving) && (c.Fields[key] == OptedOutValue || base.Attrs[attr] == OptedOutValue) {
 			next.Attrs[attr] = OptedOutValue
 		}
 	}
@@ -482,7 +482,7 @@ func Settle(d *Desired, c *Change, base Base, rules *Rules, optedOut bool) Base 
 		}
 	}
 	next.Labels = slices.DeleteFunc(next.Labels, func(n string) bool {
-		return slices.Contains(c.RemoveLabels, n) || n == rules.OptOutLabel && !optedOut
+		return slices.Contains(c.RemoveLabels, n) || n == rules.OptOutLabel && !optedOut && !d.Leaving // see leave: nothing of it was taken back
 	})
 	for _, u := range c.AddURNs {
 		if !slices.Contains(next.URNs, u) {

@@ -33,9 +33,10 @@ type Conductor struct {
 	busy     map[state.PersonID]bool
 	resting  map[state.PersonID]time.Time // people who change while they are written, and until when they are left
 	breaker  breaker
-	ready    bool      // place checked, catalog learnt, definitions made
-	usable   time.Time // when definitions made last may be used
-	refusals int       // credential refusals in a row while the credential check passes
+	ready    bool               // place checked, catalog learnt, definitions made
+	usable   time.Time          // when definitions made last may be used
+	refusals int                // credential refusals in a row while the credential check passes
+	refused  map[string]refusal // definitions that the target does not let be made
 
 	paused atomic.Pointer[state.Paused]
 }
@@ -45,7 +46,7 @@ func newConductor(e *Engine, name string, o TargetOptions) *Conductor {
 		o.InFlight = 4
 	}
 	c := &Conductor{e: e, name: name, target: o.Target, opts: o, log: e.log.With("target", name),
-		wake: make(chan struct{}, 1), busy: map[state.PersonID]bool{}, resting: map[state.PersonID]time.Time{}, defining: make(chan struct{}, 1)}
+		wake: make(chan struct{}, 1), busy: map[state.PersonID]bool{}, resting: map[state.PersonID]time.Time{}, refused: map[string]refusal{}, defining: make(chan struct{}, 1)}
 	c.mirror = newMirror(e, c)
 	c.labels = newLabeler(c)
 	c.guard = newGuard(e.opts.Guard, e.now)
@@ -175,10 +176,10 @@ func (c *Conductor) next(now time.Time) (p state.PersonID, lane state.Lane, next
 				continue
 			}
 			skip := c.isBusy
+			if c.crowded(lane) {
+				continue // whoever is done wakes us
+			}
 			if lane == state.LaneBulk {
-				if c.crowded() {
-					continue // whoever is done wakes us
-				}
 				skip = func(p state.PersonID) bool { return c.isBusy(p) || c.lot.has(p, now) }
 			}
 			people, at := state.DueLinks(tx, c.name, lane, now, 1, skip)
@@ -196,20 +197,35 @@ func (c *Conductor) next(now time.Time) (p state.PersonID, lane state.Lane, next
 	return p, lane, next, err
 }
 
+// admit reports whether a call may be made that is no delivery of its own: the target is neither paused nor resting. After
+// a rest, the call is the probe.
+func (c *Conductor) admit(now time.Time) (next time.Time, ok bool) {
+	if c.paused.Load() != nil {
+		return now.Add(time.Second), false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until, open := c.breaker.open(now); open {
+		return until, false
+	}
+	c.breaker.start()
+	return time.Time{}, true
+}
+
 func (c *Conductor) isBusy(p state.PersonID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.busy[p] || !c.resting[p].IsZero()
 }
 
-// crowd is how many people may be under way before bulk work waits: those whose labels wait for a call that their own
-// budget does not allow.
+// crowd is how many people may be under way before bulk work waits, and twice as many before live work does: those whose
+// labels wait for a call that their own budget does not allow.
 const crowd = 1000
 
-func (c *Conductor) crowded() bool {
+func (c *Conductor) crowded(lane state.Lane) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.busy) >= crowd
+	return lane != state.LaneConsent && len(c.busy) >= crowd*(1+int(state.LaneBulk-lane))
 }
 
 // restFor is how long somebody is left alone who changed again while they were written: whoever chatters goes on
@@ -261,7 +277,7 @@ func (c *Conductor) prepare(ctx context.Context, now time.Time) (next time.Time,
 	if err != nil {
 		failure := contact.AsError(err)
 		c.log.Warn("the target is not ready", "kind", failure.Kind, "error", failure)
-		return c.refused(ctx, failure, now), false
+		return c.unable(ctx, failure, now), false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,8 +286,8 @@ func (c *Conductor) prepare(ctx context.Context, now time.Time) (next time.Time,
 	return time.Time{}, true
 }
 
-// refused handles a failure that concerns the target as a whole and returns when to try again.
-func (c *Conductor) refused(ctx context.Context, failure *contact.Error, now time.Time) time.Time {
+// unable handles a failure that concerns the target as a whole and returns when to try again.
+func (c *Conductor) unable(ctx context.Context, failure *contact.Error, now time.Time) time.Time {
 	switch failure.Kind {
 	case contact.Auth, contact.Suspended:
 		c.Pause(ctx, failure.Kind, failure.Error())
@@ -287,51 +303,6 @@ func (c *Conductor) refused(ctx context.Context, failure *contact.Error, now tim
 		return until
 	}
 	return now.Add(5 * time.Second)
-}
-
-// define makes all labels and fields that the mapping needs and the target lacks. It is called by the first
-// delivery that needs one of them: before that nothing is changed at the target, not even its definitions.
-func (c *Conductor) define(ctx context.Context) error {
-	select {
-	case c.defining <- struct{}{}:
-		defer func() { <-c.defining }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	rules := c.target.Rules()
-	wantLabels, wantFields := c.e.plan.Managed(c.name)
-	if rules.OptOutLabel != "" {
-		wantLabels = append(wantLabels, rules.OptOutLabel)
-	}
-	var labels []string
-	for _, name := range wantLabels {
-		if _, ok := rules.Catalog.Label(name); !ok && rules.Can.Labels {
-			labels = append(labels, name)
-		}
-	}
-	fields := map[string]contact.FieldType{}
-	for key, f := range wantFields {
-		if _, ok := rules.Catalog.Fields[key]; !ok && rules.Can.Fields {
-			fields[key] = f.Type
-		}
-	}
-	if rules.OptOutField != "" && rules.Can.Fields {
-		if _, ok := rules.Catalog.Fields[rules.OptOutField]; !ok {
-			fields[rules.OptOutField] = contact.TextField
-		}
-	}
-	if len(labels)+len(fields) == 0 {
-		return nil
-	}
-	usable, err := c.target.Define(ctx, labels, fields)
-	if err != nil {
-		return err
-	}
-	c.log.Info("made what the mapping needs", "labels", len(labels), "fields", len(fields))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.usable = usable
-	return nil
 }
 
 // recheckEvery is how often a target that was paused for its credentials is tried again.
@@ -367,8 +338,8 @@ func (e *Engine) Bind(ctx context.Context, what, id, name string) error {
 // Pause stops the target from being used until somebody resumes it or its credentials work again. kind is
 // empty when a person asked for it.
 func (c *Conductor) Pause(ctx context.Context, kind contact.ErrorKind, why string) {
-	if p := c.paused.Load(); p != nil {
-		return
+	if p := c.paused.Load(); p != nil && (kind != "" || p.How == "") {
+		return // somebody's word outlasts credentials that work again
 	}
 	p := &state.Paused{Why: why, How: kind, At: contact.Micros(c.e.now())}
 	if err := c.e.store.Update(ctx, func(tx state.Tx) error {

@@ -79,37 +79,39 @@ type work struct {
 	wrote      bool          // the target was written to
 	urns       []contact.URN // the address list before it was changed
 	echo       bool          // its failure is that of a call whose failure was counted already
-	// whole is the change with its labels, when they are left to another delivery: see lot.
+	// whole is the change with its labels, when some of them are left to another delivery: see lot and labeler.
 	whole  *contact.Change
 	parked bool
+	// withheld says why nothing but consent is written.
+	withheld *contact.Error
+	read     bool // the contact was read from the target in this delivery
+	among    int  // people who shared the call that failed
+	vain     bool // a look-up for a contact whose create got no answer found nothing
 }
 
 func (w *work) deliver(ctx context.Context) {
 	j := w.j
-	switch {
-	case j.link.Undo != "":
+	if j.link.Undo != "" {
 		w.undo(ctx)
 		return
-	case !j.wanted:
-		w.end(ctx, "unchanged", nil)
-		return
-	case len(j.desired.Blockers) > 0:
-		b := j.desired.Blockers[0]
-		w.end(ctx, "dead", &contact.Error{Kind: contact.Invalid, Message: strings.TrimSpace(b.Where + " " + b.Attr + ": " + b.Message)})
-		return
-	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
-		w.end(ctx, "waiting", &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"})
+	}
+	if outcome, why := w.foregone(); outcome != "" {
+		w.end(ctx, outcome, why)
 		return
 	}
 	if err := w.meet(ctx); err != nil {
 		w.fail(ctx, err)
 		return
 	}
-	if err := w.read(ctx); err != nil {
+	if err := w.fetch(ctx); err != nil {
 		w.fail(ctx, err)
 		return
 	}
 	w.diff()
+	if err := w.lookAgain(ctx); err != nil {
+		w.fail(ctx, err)
+		return
+	}
 	if j.change.Empty() {
 		w.end(ctx, "unchanged", w.unmet())
 		return
@@ -137,7 +139,14 @@ func (w *work) deliver(ctx context.Context) {
 	if w.lane == state.LaneBulk && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block && !j.link.Orphan {
 		w.putOffLabels()
 	}
-	if err := w.write(ctx); err != nil {
+	err := w.write(ctx)
+	if contact.KindOf(err) == contact.Conflict && j.optedOut && len(j.change.AddURNs) > 0 && !j.change.Create {
+		// Somebody has the new number. That keeps nobody from being left alone who asked for it.
+		w.onlyConsent(contact.AsError(err))
+		w.diff()
+		err = w.write(ctx)
+	}
+	if err != nil {
 		w.fail(ctx, err)
 		return
 	}
@@ -152,6 +161,33 @@ func (w *work) deliver(ctx context.Context) {
 	}
 }
 
+// foregone tells how the delivery ends when that is known before anything is looked at; the outcome is empty when it
+// is not.
+func (w *work) foregone() (outcome string, why *contact.Error) {
+	j := w.j
+	switch {
+	case !j.wanted:
+		return "unchanged", nil
+	case len(j.desired.Blockers) > 0:
+		b := j.desired.Blockers[0]
+		why = &contact.Error{Kind: contact.Invalid, Message: strings.TrimSpace(b.Where + " " + b.Attr + ": " + b.Message)}
+		if !j.optedOut || j.link.Contact == "" {
+			return "dead", why
+		}
+		w.onlyConsent(why)
+	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
+		return "waiting", &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"}
+	}
+	return "", nil
+}
+
+// onlyConsent narrows the delivery to what says that the person refused messages, and keeps the reason why the rest is
+// withheld.
+func (w *work) onlyConsent(why *contact.Error) {
+	w.withheld = why
+	w.j.desired = contact.Desired{Keys: w.j.desired.Keys, Policy: w.j.desired.Policy}
+}
+
 // putOffLabels leaves the labels of the change to another delivery, which they can share with others.
 func (w *work) putOffLabels() {
 	ch := w.j.change
@@ -164,18 +200,22 @@ func (w *work) putOffLabels() {
 
 func (c *Conductor) bulkLabels() bool { return c.target.Rules().Can.BulkLabels > 0 }
 
-// read gets the linked contact when the mirror does not hold it whole.
-func (w *work) read(ctx context.Context) error {
-	j := w.j
-	if j.link.Contact == "" || !j.unread {
+// fetch gets the linked contact when the mirror does not hold it whole.
+func (w *work) fetch(ctx context.Context) error {
+	if w.j.link.Contact == "" || !w.j.unread {
 		return nil
 	}
+	return w.get(ctx)
+}
+
+func (w *work) get(ctx context.Context) error {
+	j := w.j
 	j.calls++
 	seen, err := w.c.target.Get(ctx, j.link.Contact)
 	if err != nil {
 		return err
 	}
-	j.observed, j.unread = &seen, false
+	j.observed, j.unread, w.read = &seen, false, true
 	return w.c.e.store.Update(ctx, func(tx state.Tx) error {
 		state.Reflect(tx, w.c.name, seen)
 		return nil
@@ -188,19 +228,71 @@ func (w *work) diff() {
 	j.change = contact.Diff(&j.desired, j.optedOut, j.observed, j.link.Link, rules)
 }
 
+// lookAgain makes sure that a value which is written only because of what stood there is not written over something
+// newer: that was seen a moment ago, or is read now.
+func (w *work) lookAgain(ctx context.Context) error {
+	j, c := w.j, w.c
+	if w.read || j.change.Create || !w.presumes() {
+		return nil
+	}
+	if !c.target.Rules().Can.Changes {
+		return w.reconsider(w.get(ctx))
+	}
+	mark, err := c.mirror.Mark()
+	switch {
+	case err != nil:
+		return err
+	case c.e.now().Sub(contact.FromMicros(mark.Refreshed)) <= fresh:
+		return nil
+	case w.lane < state.LaneBulk:
+		return w.reconsider(w.get(ctx))
+	}
+	if err := c.mirror.Fresh(ctx, fresh, w.lane); err != nil {
+		return err
+	}
+	return w.reconsider(c.e.store.View(func(tx state.Tx) error {
+		m, ok := state.Mirror.Get(tx, state.At{Place: c.name, ID: j.link.Contact})
+		if !ok || m.Slim() {
+			return &contact.Error{Kind: contact.Unready, Message: "the contact changed at the target; looking again", Until: c.e.now().Add(time.Second)}
+		}
+		j.observed = &m.Observed
+		return nil
+	}))
+}
+
+func (w *work) reconsider(err error) error {
+	if err == nil {
+		w.diff()
+	}
+	return err
+}
+
+// presumes reports whether the change writes a value only because of what the target was seen to hold.
+func (w *work) presumes() bool {
+	d := &w.j.desired
+	return slices.ContainsFunc(w.j.change.Steps, func(s contact.Step) bool {
+		a := d.Fields[strings.TrimPrefix(s.Attr, "fields.")].Attr
+		switch s.Attr {
+		case "name":
+			a = d.Name
+		case "language":
+			a = d.Language
+		}
+		return s.Kept == "" && (a.Write == contact.IfEmpty || a.Write == contact.KeepEdits)
+	})
+}
+
 // define makes sure that every label and field of the change exists at the target. What may not be made is
 // left out of the change and said.
 func (w *work) define(ctx context.Context) error {
 	c := w.c
-	rules := c.target.Rules()
-	if !w.complete(rules) && c.opts.CreateMissing {
+	if c.opts.CreateMissing && c.lacks(&w.j.change) {
 		if err := c.target.Learn(ctx); err != nil {
 			return err
 		}
 		if err := c.define(ctx); err != nil {
 			return err
 		}
-		rules = c.target.Rules()
 	}
 	c.mu.Lock()
 	usable := c.usable
@@ -208,42 +300,26 @@ func (w *work) define(ctx context.Context) error {
 	if usable.After(c.e.now()) {
 		return &contact.Error{Kind: contact.Unready, Message: "new labels or fields cannot be used yet", Until: usable}
 	}
-	if w.complete(rules) {
-		return nil
-	}
-	omit(&w.j.change, rules)
+	c.omit(&w.j.change)
 	return nil
 }
 
 // omit leaves out of a change what the target has not defined, and says so.
-func omit(ch *contact.Change, rules *contact.Rules) {
+func (c *Conductor) omit(ch *contact.Change) {
+	catalog := c.target.Rules().Catalog
 	for _, key := range slices.Sorted(maps.Keys(ch.Fields)) {
-		if _, ok := rules.Catalog.Fields[key]; !ok {
+		if _, ok := catalog.Fields[key]; !ok {
 			delete(ch.Fields, key)
-			ch.Steps = append(ch.Steps, contact.Step{Attr: "fields." + key, Kept: "the target has no such field; create it or set create_missing"})
+			ch.Steps = append(ch.Steps, contact.Step{Attr: "fields." + key, Kept: c.undefined("field", key)})
 		}
 	}
 	ch.AddLabels = slices.DeleteFunc(ch.AddLabels, func(name string) bool {
-		_, ok := rules.Catalog.Label(name)
+		_, ok := catalog.Label(name)
 		if !ok {
-			ch.Steps = append(ch.Steps, contact.Step{Attr: "labels." + name, Kept: "the target has no such label; create it or set create_missing"})
+			ch.Steps = append(ch.Steps, contact.Step{Attr: "labels." + name, Kept: c.undefined("label", name)})
 		}
 		return !ok
 	})
-}
-
-func (w *work) complete(rules *contact.Rules) bool {
-	for key := range w.j.change.Fields {
-		if _, ok := rules.Catalog.Fields[key]; !ok {
-			return false
-		}
-	}
-	for _, name := range w.j.change.AddLabels {
-		if _, ok := rules.Catalog.Label(name); !ok {
-			return false
-		}
-	}
-	return true
 }
 
 // write carries out everything but bulk labels. It stores what it learns as soon as it learns it, so that a
@@ -260,6 +336,7 @@ func (w *work) write(ctx context.Context) error {
 			return err
 		}
 		w.wrote = true
+		w.c.pass(w.c.e.now())
 		return nil
 	}
 	if ch.Writes() || ch.Relabels() && !w.c.bulkLabels() {
@@ -291,6 +368,7 @@ func (w *work) write(ctx context.Context) error {
 func (w *work) saw(seen contact.Observed) {
 	w.wrote = true
 	w.j.observed = &seen
+	w.c.pass(w.c.e.now())
 }
 
 func (w *work) create(ctx context.Context) error {

@@ -28,6 +28,10 @@ func (w *work) fail(ctx context.Context, err error) {
 		w.later(ctx, failure, j.link.Fails, retryIn(failure, 1, now))
 	case contact.Auth:
 		c.skip()
+		if w.echo {
+			w.later(ctx, failure, j.link.Fails, time.Minute)
+			return
+		}
 		w.unauthorised(ctx, failure)
 	case contact.Suspended:
 		c.skip()
@@ -36,13 +40,13 @@ func (w *work) fail(ctx context.Context, err error) {
 	case contact.Unavailable:
 		w.unavailable(ctx, failure, now)
 	case contact.Gone:
-		c.pass(now)
+		w.answered(failure, now)
 		w.gone(ctx, failure)
 	case contact.Conflict:
-		c.pass(now)
+		w.answered(failure, now)
 		w.conflict(ctx, failure)
 	case contact.Invalid, contact.Rejected:
-		c.pass(now)
+		w.answered(failure, now)
 		w.end(ctx, "dead", failure)
 	default:
 		c.skip()
@@ -52,6 +56,15 @@ func (w *work) fail(ctx context.Context, err error) {
 		}
 		w.later(ctx, failure, j.link.Fails+1, retryIn(failure, j.link.Fails+1, now))
 	}
+}
+
+// answered notes whether the target itself refused: what syncer finds by itself says nothing about it.
+func (w *work) answered(failure *contact.Error, now time.Time) {
+	if failure.Status != 0 {
+		w.c.pass(now)
+		return
+	}
+	w.c.skip()
 }
 
 func (c *Conductor) pass(now time.Time) {
@@ -81,7 +94,7 @@ func (w *work) unavailable(ctx context.Context, failure *contact.Error, now time
 		j.link.Refused++
 	}
 	refused := j.link.Refused
-	if othersPassed && (refused >= rejectAfter || refused == rejectAfter-1 && j.link.Fails >= rejectAfter) {
+	if othersPassed && w.among <= 1 && (refused >= rejectAfter || refused == rejectAfter-1 && j.link.Fails >= rejectAfter) {
 		failure.Kind = contact.Rejected
 		failure.Message += fmt.Sprintf(", %d times for this person while others passed", j.link.Fails+1)
 		w.end(ctx, "dead", failure)
@@ -102,10 +115,19 @@ func (w *work) unauthorised(ctx context.Context, failure *contact.Error) {
 	c.refusals++
 	refusals := c.refusals
 	c.mu.Unlock()
-	if err != nil && contact.KindOf(err) == contact.Auth || refusals >= tripAfter {
+	fails := w.j.link.Fails
+	switch {
+	case err != nil && contact.KindOf(err) == contact.Auth || refusals >= tripAfter:
 		c.Pause(ctx, contact.Auth, failure.Error())
+	case err == nil:
+		if fails++; fails > rejectAfter {
+			failure.Kind = contact.Rejected
+			failure.Message += ", although the credentials are in order"
+			w.end(ctx, "dead", failure)
+			return
+		}
 	}
-	w.later(ctx, failure, w.j.link.Fails, time.Minute)
+	w.later(ctx, failure, fails, max(time.Minute, patient(fails)))
 }
 
 // gone handles a contact that no longer exists at the target.
@@ -192,13 +214,14 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 			if l.Doubt = 2; c.target.Rules().Can.Unique {
 				l.Doubt = 1
 			}
-		} else if l.Doubt > 0 && failure.Kind == contact.Unready {
+		} else if l.Doubt > 0 && w.vain {
 			l.Doubt--
 		}
 		l.Fails, l.Refused = fails, j.link.Refused
 		l.Waiting = &state.Waiting{Kind: failure.Kind, Message: failure.Error(), At: contact.Micros(now), Seq: j.person.Seq}
-		if w.j.observed != nil && w.wrote {
-			state.ReflectWrite(tx, c.name, *w.j.observed, now)
+		if w.wrote {
+			w.settle(tx, &l, now)
+			l.Run, l.Expect = "", nil // what is left to do is a part of what was let go
 		}
 		lane, at := w.lane, now.Add(in)
 		if l.Due != 0 && w.outdated(tx) {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,44 +25,45 @@ func (w *work) watchFlips(l *state.Link, before contact.Base, now time.Time) {
 		return
 	}
 	for _, s := range j.change.Steps {
-		if s.Kept != "" || s.Attr != "name" && s.Attr != "language" && !strings.HasPrefix(s.Attr, "fields.") {
-			continue
-		}
-		settled, wroteBefore := before.Attrs[s.Attr]
-		found := w.stands(s.Attr)
-		misread := !w.same(s.Attr, s.New, found)
-		if !misread && (!wroteBefore || !w.same(s.Attr, settled, s.New)) {
-			delete(l.Flips, s.Attr) // a new value of the source starts afresh
-			delete(l.Left, s.Attr)
-			continue
-		}
-		f := l.Flips[s.Attr]
-		if f.Wrote != s.New {
-			f = state.Flip{Wrote: s.New}
-		}
-		f.Found = found
-		limit := flipLimit
-		if misread {
-			limit = misreadLimit
-		}
-		recent := f.At[:0]
-		for _, at := range f.At {
-			if now.Sub(contact.FromMicros(at)) < flipWindow {
-				recent = append(recent, at)
+		switch {
+		case s.Kept != "":
+		case strings.HasPrefix(s.Attr, "labels."):
+			// What a label was before is not noted: it is the second change the same way that is the first flip.
+			flipped(l, s.Attr, fmt.Sprint(s.New != ""), flipLimit+1, now)
+		case s.Attr == "name", s.Attr == "language", strings.HasPrefix(s.Attr, "fields."):
+			settled, wroteBefore := before.Attrs[s.Attr]
+			misread := !w.same(s.Attr, s.New, w.stands(s.Attr))
+			switch {
+			case misread:
+				flipped(l, s.Attr, s.New, misreadLimit, now)
+			case wroteBefore && w.same(s.Attr, settled, s.New):
+				flipped(l, s.Attr, s.New, flipLimit, now)
+			default: // a new value of the source starts afresh
+				delete(l.Flips, s.Attr)
+				delete(l.Left, s.Attr)
 			}
-		}
-		f.At = append(recent, contact.Micros(now))
-		if l.Flips == nil {
-			l.Flips = map[string]state.Flip{}
-		}
-		l.Flips[s.Attr] = f
-		if len(f.At) >= limit {
-			if l.Left == nil {
-				l.Left = map[string]string{}
-			}
-			l.Left[s.Attr] = s.New
 		}
 	}
+}
+
+// flipped counts that a value had to be written once more; at the limit it is left alone.
+func flipped(l *state.Link, attr, wrote string, limit int, now time.Time) {
+	f := l.Flips[attr]
+	if f.Wrote != wrote {
+		f = state.Flip{Wrote: wrote}
+	}
+	f.At = slices.DeleteFunc(f.At, func(at int64) bool { return now.Sub(contact.FromMicros(at)) >= flipWindow })
+	f.At = append(f.At, contact.Micros(now))
+	if l.Flips == nil {
+		l.Flips = map[string]state.Flip{}
+	}
+	if l.Flips[attr] = f; len(f.At) < limit {
+		return
+	}
+	if l.Left == nil {
+		l.Left = map[string]string{}
+	}
+	l.Left[attr] = wrote
 }
 
 // stands is what the contact shows for an attribute now.

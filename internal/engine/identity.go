@@ -338,13 +338,20 @@ func moveLinks(tx state.Tx, now int64, from, into state.PersonID, winner *state.
 			li.Link, li.Adopted, li.At = lf.Link, lf.Adopted, lf.At
 			state.SetContact(tx, ki, &li, id)
 		}
-		lane, at := lf.Lane, contact.FromMicros(now)
-		wasDue := lf.Due != 0 || lf.Hold != ""
+		li.Gone, li.Doubt = li.Contact == "" && (li.Gone || lf.Gone), max(li.Doubt, lf.Doubt)
+		lane, due, hold := lf.Lane, lf.Due, lf.Hold
+		if lf.First != 0 && (li.First == 0 || lf.First < li.First) {
+			li.First = lf.First
+		}
 		state.Unschedule(tx, kf, &lf)
 		state.Links.Delete(tx, kf)
 		state.Dead.Delete(tx, kf)
-		if wasDue && li.Due == 0 {
-			state.Schedule(tx, ki, &li, lane, at)
+		switch {
+		case li.Due != 0:
+		case due != 0:
+			state.Schedule(tx, ki, &li, lane, contact.FromMicros(now))
+		case hold != "" && li.Hold == "": // what waits for somebody's word goes on waiting
+			state.KeepBack(tx, ki, &li, hold, state.Held{})
 		}
 		state.Links.Put(tx, ki, li)
 	}

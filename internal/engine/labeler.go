@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"syncer/internal/budget"
 	"syncer/internal/contact"
 	"syncer/internal/state"
 )
@@ -32,7 +33,11 @@ type labeler struct {
 	left  map[*work]int // label operations still to send
 	bad   map[*work]*contact.Error
 	since map[labelOp]time.Time
+	swept time.Time
 }
+
+// sweepEvery is how often those who wait are looked at for something newer that came for them.
+const sweepEvery = time.Second
 
 func newLabeler(c *Conductor) *labeler {
 	return &labeler{c: c, in: make(chan *work, 256), queue: map[labelOp][]*work{}, left: map[*work]int{},
@@ -41,6 +46,7 @@ func newLabeler(c *Conductor) *labeler {
 
 // add hands a delivery over. When the labeler has ended, the delivery stays due and is repeated.
 func (b *labeler) add(ctx context.Context, w *work) {
+	b.c.skip() // if it was to show whether the target answers, another one may
 	select {
 	case b.in <- w:
 	case <-ctx.Done():
@@ -105,15 +111,21 @@ func (b *labeler) enqueue(ctx context.Context, w *work) {
 
 // flush sends what is full or has waited long enough, and returns when to look again.
 func (b *labeler) flush(ctx context.Context) time.Duration {
+	b.sweep(ctx)
 	next := time.Hour
+	if len(b.left) > 0 {
+		next = sweepEvery
+	}
 	for op, works := range b.queue {
 		now := b.c.e.now()
 		lane, linger := state.LaneBulk, lingerBulk
-		if slices.ContainsFunc(works, func(w *work) bool { return w.lane < state.LaneBulk }) {
-			lane, linger = state.LaneLive, lingerLive
+		for _, w := range works {
+			if lane = min(lane, w.lane); lane < state.LaneBulk {
+				linger = lingerLive
+			}
 		}
-		size := b.c.target.Rules().Can.BulkLabels
-		if ripe := b.since[op].Add(linger); len(works) < size && now.Before(ripe) {
+		n := b.size(works)
+		if ripe := b.since[op].Add(linger); n == len(works) && n < b.c.target.Rules().Can.BulkLabels && now.Before(ripe) {
 			next = min(next, ripe.Sub(now))
 			continue
 		}
@@ -121,16 +133,80 @@ func (b *labeler) flush(ctx context.Context) time.Duration {
 			next = min(next, at.Sub(now))
 			continue
 		}
-		n := min(size, len(works))
+		if at, ok := b.c.admit(now); !ok {
+			next = min(next, at.Sub(now))
+			continue
+		}
 		batch := slices.Clone(works[:n])
 		if b.queue[op] = works[n:]; len(b.queue[op]) == 0 {
-			delete(b.queue, op)
-			delete(b.since, op)
+			b.forget(op)
 		}
-		b.send(ctx, op, batch)
+		b.send(budget.WithLane(ctx, lane), op, batch)
 		next = 0
 	}
 	return max(next, time.Millisecond)
+}
+
+func (b *labeler) forget(op labelOp) {
+	delete(b.queue, op)
+	delete(b.since, op)
+}
+
+// size is how many of those who wait share the next call, who failed least first. Of a hundred whose call failed while
+// others passed, one may be the reason, whom nobody names: they go on in ever smaller groups, at the pace of retries,
+// until that one is alone.
+func (b *labeler) size(works []*work) int {
+	refused := func(w *work) int { return max(w.j.link.Refused, 1) }
+	slices.SortStableFunc(works, func(x, y *work) int { return refused(x) - refused(y) })
+	size := b.c.target.Rules().Can.BulkLabels
+	for range refused(works[0]) - 1 {
+		size = max(size/4, 1)
+	}
+	n := 1
+	for n < min(size, len(works)) && refused(works[n]) == refused(works[0]) {
+		n++
+	}
+	return n
+}
+
+// sweep ends the deliveries of those for whom something newer came while they wait: a label is not given to somebody
+// who has just refused messages, and nobody's newest state waits for the labels of an older one.
+func (b *labeler) sweep(ctx context.Context) {
+	now := b.c.e.now()
+	if len(b.left) == 0 || now.Sub(b.swept) < sweepEvery {
+		return
+	}
+	b.swept = now
+	var stale []*work
+	if err := b.c.e.store.View(func(tx state.Tx) error {
+		stale = nil
+		for w := range b.left {
+			if l, ok := state.Links.Get(tx, w.j.key); !ok || l.Due != w.j.link.Due || w.outdated(tx) {
+				stale = append(stale, w)
+			}
+		}
+		return nil
+	}); err != nil {
+		b.c.log.Error("who waits for labels could not be looked at", "error", err)
+		return
+	}
+	for _, w := range stale {
+		for op, works := range b.queue {
+			if i := slices.Index(works, w); i >= 0 {
+				w.leaveOut(op)
+				if b.queue[op] = slices.Delete(works, i, i+1); len(b.queue[op]) == 0 {
+					b.forget(op)
+				}
+			}
+		}
+		delete(b.left, w)
+		delete(b.bad, w)
+		if w.wrote {
+			b.finish(ctx, w, nil)
+		} else {
+			b.c.drop(w.j.key.Person) // it is due again as it was
+		}
+	}
 }
 
 // send makes one call, and more only for those whom the target refused.
@@ -178,9 +254,12 @@ func (b *labeler) settle(ctx context.Context, op labelOp, batch []*work, failure
 	for i, w := range batch {
 		if failure == nil {
 			w.relabel(op)
-		} else if b.bad[w] == nil {
-			own := *failure
-			b.bad[w], w.echo = &own, i > 0
+		} else {
+			w.leaveOut(op)
+			if b.bad[w] == nil {
+				own := *failure
+				b.bad[w], w.echo, w.among = &own, i > 0, len(batch)
+			}
 		}
 		if b.left[w]--; b.left[w] > 0 {
 			continue
@@ -203,6 +282,29 @@ func (b *labeler) finish(ctx context.Context, w *work, failure *contact.Error) {
 	default:
 		w.fail(ctx, failure)
 	}
+}
+
+// leaveOut takes a label change that was not carried out from the change.
+func (w *work) leaveOut(op labelOp) {
+	ch := &w.j.change
+	if w.whole == nil {
+		whole := *ch
+		w.whole = &whole
+	}
+	catalog := w.c.target.Rules().Catalog
+	names, attr := &ch.RemoveLabels, ""
+	if op.give {
+		names = &ch.AddLabels
+	}
+	*names = slices.DeleteFunc(slices.Clone(*names), func(name string) bool {
+		l, ok := catalog.Label(name)
+		if same := ok && l.ID == op.label; same {
+			attr = "labels." + name
+			return true
+		}
+		return false
+	})
+	ch.Steps = slices.DeleteFunc(slices.Clone(ch.Steps), func(s contact.Step) bool { return s.Kept == "" && s.Attr == attr })
 }
 
 // relabel applies a label change that was carried out to what is known of the contact.
@@ -238,6 +340,5 @@ func (w *work) inactive(ctx context.Context, failure *contact.Error) {
 		w.fail(ctx, err)
 		return
 	}
-	w.j.change.AddLabels = nil
 	w.end(ctx, "waiting", &contact.Error{Kind: contact.Conflict, Message: "the contact is " + string(seen.Status) + " at the target and gets no labels", Err: failure})
 }

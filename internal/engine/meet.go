@@ -80,6 +80,7 @@ func (w *work) meet(ctx context.Context) error {
 	seen := m.found.Observed
 	if m.found.Slim() {
 		j.calls++
+		w.read = true
 		full, err := w.c.target.Get(ctx, seen.ID)
 		if contact.KindOf(err) == contact.Gone {
 			return w.vanished(ctx, seen.ID)
@@ -111,6 +112,7 @@ func (w *work) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.read = true
 	slices.SortStableFunc(found, func(a, b contact.Observed) int { return preference(&a, &b) })
 	var m match
 	var use *contact.Observed
@@ -141,6 +143,7 @@ func (w *work) ask(ctx context.Context) error {
 		return w.taken(ctx, m.taken)
 	case j.link.Doubt > 0:
 		// A create was sent whose answer was lost. One empty look-up does not prove that it failed.
+		w.vain = true
 		return &contact.Error{Kind: contact.Unready, Op: "create", Message: "an earlier create got no answer; looking once more before it is sent again",
 			Until: w.c.e.now().Add(15 * time.Second)}
 	}

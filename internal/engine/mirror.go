@@ -21,6 +21,10 @@ const overlap = 5 * time.Minute
 // tieSize is how many contacts with one moment of change make a tie that is not read again.
 const tieSize = 200
 
+// mirrorBatch is how many contacts of a page are stored in one transaction, so that webhooks need not wait long for
+// their turn.
+const mirrorBatch = 100
+
 // Mirror keeps what syncer knows of a target's contacts up to date, by reading only what changed.
 type Mirror struct {
 	e *Engine
@@ -37,8 +41,9 @@ type Mirror struct {
 
 // reading is a refresh under way that others may wait for.
 type reading struct {
-	done chan struct{}
-	err  error
+	done  chan struct{}
+	began time.Time
+	err   error
 }
 
 func newMirror(e *Engine, c *Conductor) *Mirror {
@@ -72,6 +77,9 @@ func (m *Mirror) Fresh(ctx context.Context, age time.Duration, lane state.Lane) 
 	if lane == state.LaneBulk {
 		return m.Refresh(ctx, lane)
 	}
+	if m.long() {
+		return errSlow
+	}
 	if mark.Safe == 0 {
 		lane = state.LaneBulk // to read everything must not use up what is kept for live work
 	}
@@ -86,6 +94,13 @@ func (m *Mirror) Fresh(ctx context.Context, age time.Duration, lane state.Lane) 
 	case <-time.After(slow):
 		return errSlow
 	}
+}
+
+// long reports whether a reading under way takes so long already that no more live work should wait for it.
+func (m *Mirror) long() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.running != nil && m.e.now().Sub(m.running.began) > slow
 }
 
 // Refresh reads what changed at the target since the last time. Callers at the same time share one reading.
@@ -106,7 +121,7 @@ func (m *Mirror) join() (r *reading, mine bool) {
 	if m.running != nil {
 		return m.running, false
 	}
-	m.running = &reading{done: make(chan struct{})}
+	m.running = &reading{done: make(chan struct{}), began: m.e.now()}
 	return m.running, true
 }
 
@@ -180,10 +195,17 @@ func (m *Mirror) refresh(ctx context.Context) error {
 			return err
 		}
 		next := m.advance(mark, &page)
-		if err := m.e.store.Update(ctx, func(tx state.Tx) error {
-			for i := range page.Contacts {
-				m.seen(tx, page.Contacts[i], asked)
+		for some := range slices.Chunk(page.Contacts, mirrorBatch) {
+			if err := m.e.store.Update(ctx, func(tx state.Tx) error {
+				for i := range some {
+					m.seen(tx, some[i], asked)
+				}
+				return nil
+			}); err != nil {
+				return err
 			}
+		}
+		if err := m.e.store.Update(ctx, func(tx state.Tx) error {
 			for _, g := range page.Gone {
 				m.gone(tx, g.ID)
 			}
@@ -301,6 +323,7 @@ func (m *Mirror) seen(tx state.Tx, o contact.Observed, asked int64) {
 		return // what we know is newer than this page
 	}
 	state.Reflect(tx, m.c.name, o)
+	m.concerned(tx, &before.Observed, &o)
 	person := state.PersonAt(tx, m.c.name, o.ID)
 	if person == 0 || !known || before.Slim() || state.SameContent(&before.Observed, &o) {
 		return
@@ -308,8 +331,31 @@ func (m *Mirror) seen(tx state.Tx, o contact.Observed, asked int64) {
 	m.due(tx, person)
 }
 
+// concerned looks again at those without a contact whose number came to a contact or left it: they wait for one to
+// appear, or for somebody to give up theirs.
+func (m *Mirror) concerned(tx state.Tx, before, now *contact.Observed) {
+	had, has := before.Identities(), now.Identities()
+	for _, id := range append(slices.Clone(had), has...) {
+		if slices.Contains(had, id) && slices.Contains(has, id) {
+			continue
+		}
+		claims, _ := state.Claims.Get(tx, id)
+		for _, c := range claims {
+			if l, ok := state.Links.Get(tx, state.LinkKey{Target: m.c.name, Person: c.Person}); ok && l.Contact == "" && !l.Gone {
+				m.due(tx, c.Person)
+			}
+		}
+	}
+}
+
 // gone notes a contact that was deleted at the target.
 func (m *Mirror) gone(tx state.Tx, id string) {
+	for _, kind := range []string{"taken", "other_name", "duplicate"} {
+		state.Conflicts.Delete(tx, kind+"/"+m.c.name+"/"+id) // whoever was asked about it has answered
+	}
+	if before, ok := state.Mirror.Get(tx, state.At{Place: m.c.name, ID: id}); ok {
+		m.concerned(tx, &before.Observed, &contact.Observed{})
+	}
 	person := state.PersonAt(tx, m.c.name, id)
 	if person == 0 {
 		state.Unreflect(tx, m.c.name, id)

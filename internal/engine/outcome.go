@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,12 +16,15 @@ import (
 func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) {
 	c, j := w.c, w.j
 	now := c.e.now()
-	if outcome == "written" {
-		c.pass(now)
-	} else {
-		c.skip()
+	c.skip()
+	if failure == nil {
+		failure = w.withheld
 	}
-	if outcome == "unchanged" && failure != nil {
+	switch {
+	case outcome != "unchanged" && outcome != "written" || failure == nil:
+	case failure.Kind == contact.Invalid:
+		outcome = "dead"
+	default:
 		outcome = "waiting"
 	}
 	err := c.e.store.Update(ctx, func(tx state.Tx) error {
@@ -33,6 +37,9 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			seq = l.Done // an undo delivers nothing of what came since
 		}
 		roused := l.Due != 0 && l.Due != j.link.Due
+		if outcome == "written" || outcome == "unchanged" {
+			w.answer(tx, &l)
+		}
 		w.record(tx, &l, outcome, failure, now)
 		orphan := j.link.Orphan && (outcome == "written" || outcome == "unchanged")
 		if orphan {
@@ -66,6 +73,23 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 	c.observe(w, outcome, failure)
 }
 
+// answer takes the questions about a person off the list that came up while they could not be delivered.
+func (w *work) answer(tx state.Tx, l *state.Link) {
+	if l.Waiting == nil || l.Waiting.Kind != contact.Conflict {
+		return
+	}
+	var over []string
+	for id, c := range state.Conflicts.All(tx, nil, nil) {
+		ours := c.Target == w.c.name && slices.ContainsFunc(c.Records, func(k contact.Key) bool { return slices.Contains(w.j.person.Records, k) })
+		if ours && (c.Kind == "taken" || c.Kind == "other_name" || c.Kind == "shared_phone") {
+			over = append(over, id)
+		}
+	}
+	for _, id := range over {
+		state.Conflicts.Delete(tx, id)
+	}
+}
+
 // unfinished reports whether the contact, as the target showed it after the write, is still not as desired:
 // somebody edited it unseen, or a value did not stay as it was written. Values that never stay end in Left.
 func (w *work) unfinished(l *state.Link) bool {
@@ -73,9 +97,8 @@ func (w *work) unfinished(l *state.Link) bool {
 	if j.observed == nil || l.Contact == "" {
 		return false
 	}
-	rules := w.c.target.Rules()
-	again := contact.Diff(&j.desired, j.optedOut, j.observed, l.Link, rules)
-	omit(&again, rules)
+	again := contact.Diff(&j.desired, j.optedOut, j.observed, l.Link, w.c.target.Rules())
+	w.c.omit(&again)
 	return !again.Empty()
 }
 
@@ -94,6 +117,11 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 	l.Mapped = c.e.plan.Hash
 	defer func() { l.Undo, l.Run, l.Expect, l.Cleared = "", "", nil, 0 }()
 	entry := state.Entry{At: contact.Micros(now), What: outcome, Target: c.name, Steps: j.change.Steps, Calls: j.calls, Millis: now.Sub(w.began).Milliseconds()}
+	if w.wrote || outcome == "written" {
+		l.At = entry.At
+		w.forgive(l)
+		w.settle(tx, l, now)
+	}
 	switch outcome {
 	case "dead":
 		letter := state.DeadLetter{Target: c.name, Person: j.key.Person, Records: j.person.Records, Kind: failure.Kind, Message: failure.Error(), At: entry.At, Seq: j.person.Seq, Calls: j.calls}
@@ -103,10 +131,6 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 	case "waiting":
 		l.Waiting = &state.Waiting{Kind: failure.Kind, Message: failure.Error(), At: entry.At, Seq: j.person.Seq}
 		entry.Text = failure.Error()
-	case "written":
-		l.At = entry.At
-		w.forgive(l)
-		w.settle(tx, l, now)
 	case "unchanged":
 		w.forgive(l)
 		if j.observed != nil {

@@ -138,7 +138,7 @@ func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (s
 	ctx = budget.WithLane(ctx, state.LaneBulk)
 	p := planner{c: c, labels: map[string]int{}}
 	p.sums.Linked, p.sums.Waiting, p.sums.Campaigns = c.linkedPeople(), map[string]int{}, map[string]int{}
-	p.campaigns = c.campaigns(ctx)
+	p.campaigns, p.sums.Unread = c.campaigns(ctx)
 	var after *state.HoldKey
 	done := 0
 	for {
@@ -168,17 +168,17 @@ func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (s
 	return p.finish(), p.moved, nil
 }
 
-// campaigns are those of the target, if it has any and tells.
-func (c *Conductor) campaigns(ctx context.Context) []contact.Campaign {
+// campaigns are those of the target, if it has any; unread says that it does not tell.
+func (c *Conductor) campaigns(ctx context.Context) (list []contact.Campaign, unread bool) {
 	t, ok := c.target.(Campaigner)
 	if !ok {
-		return nil
+		return nil, false
 	}
 	list, err := t.Campaigns(ctx)
 	if err != nil {
 		c.log.Warn("the campaigns cannot be read; the plan does not say which would be started", "error", err)
 	}
-	return list
+	return list, err != nil
 }
 
 // planner computes the plan of one run at one target.
@@ -230,7 +230,7 @@ func (p *planner) some(ctx context.Context, keys []state.HoldKey) error {
 				outcome := "unchanged"
 				if failures[i] != nil {
 					outcome = "waiting"
-					if len(w.j.desired.Blockers) > 0 {
+					if failures[i].Kind == contact.Invalid {
 						outcome = "dead"
 					}
 				}
@@ -346,21 +346,18 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 		return nil, nil, err
 	}
 	w := &work{c: c, j: j, lane: state.LaneBulk, began: c.e.now()}
+	j.adopted = j.link.Adopted != nil && j.link.Done == 0 // by an earlier plan
 	switch {
 	case j.link.Undo != "":
 		return w, nil, w.prepareUndo(ctx)
 	case j.person.Erase:
 		j.change = contact.Change{Delete: true}
 		return w, nil, nil
-	case !j.wanted:
-		return w, nil, nil
-	case len(j.desired.Blockers) > 0:
-		b := j.desired.Blockers[0]
-		return w, &contact.Error{Kind: contact.Invalid, Message: b.Where + " " + b.Attr + ": " + b.Message}, nil
-	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
-		return w, &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"}, nil
 	}
-	stages := []func(context.Context) error{w.meet, w.read}
+	if outcome, why := w.foregone(); outcome != "" {
+		return w, why, nil
+	}
+	stages := []func(context.Context) error{w.meet, w.fetch}
 	if !c.target.Rules().Can.Changes {
 		// Nobody's contact can be known here without a call for each. That call is made once, by the delivery:
 		// until then whoever has no contact counts as one to be made.
@@ -376,6 +373,9 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 		}
 	}
 	w.diff()
+	if w.withheld != nil {
+		return w, w.withheld, nil
+	}
 	return w, w.unmet(), nil
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -90,7 +91,7 @@ func (w *work) prepareUndo(ctx context.Context) error {
 	if !ok || j.link.Contact == "" || j.link.Contact != done.Contact {
 		return nil
 	}
-	if err := w.read(ctx); err != nil {
+	if err := w.fetch(ctx); err != nil {
 		return err
 	}
 	w.reverse(&done)
@@ -176,10 +177,10 @@ func (w *work) leave(l *state.Link) {
 	}
 }
 
-// forgive forgets what was left alone for the sake of a value that the source no longer states.
+// forgive forgets what was left alone, or was about to be, for the sake of a value that the source no longer states.
 func (w *work) forgive(l *state.Link) {
 	d := &w.j.desired
-	for attr, left := range l.Left {
+	changed := func(attr, was string) bool {
 		var now string
 		var said bool
 		switch {
@@ -194,8 +195,8 @@ func (w *work) forgive(l *state.Link) {
 			f, ok := d.Fields[strings.TrimPrefix(attr, "fields.")]
 			now, said = f.Value, ok && f.State != contact.Absent
 		}
-		if said && !w.same(attr, left, now) {
-			delete(l.Left, attr)
-		}
+		return said && !w.same(attr, was, now)
 	}
+	maps.DeleteFunc(l.Left, changed)
+	maps.DeleteFunc(l.Flips, func(attr string, f state.Flip) bool { return changed(attr, f.Wrote) })
 }

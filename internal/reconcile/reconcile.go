@@ -401,6 +401,9 @@ func (r *Runner) alarm(run *state.Run) string {
 				return fmt.Sprintf("%s: it would start the campaign %q for %d people; allow_campaigns: true lets that pass", name, campaign, n)
 			}
 		}
+		if s.Unread && s.People > campaignLimit && !r.Engine.AllowsCampaigns(name) {
+			return name + ": its campaigns cannot be read, so nobody knows whom it would message; allow_campaigns: true lets that pass"
+		}
 		if why, held := r.Guard.Judge(s.Counts, max(s.Linked, s.People-s.Creates)); held {
 			return name + ": " + why
 		}

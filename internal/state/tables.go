@@ -157,7 +157,6 @@ type Waiting struct {
 // Flip counts how often a written value was found changed.
 type Flip struct {
 	Wrote string  `json:"wrote"`
-	Found string  `json:"found"`
 	At    []int64 `json:"at"`
 }
 
@@ -321,7 +320,9 @@ type PlanSums struct {
 	Missing []string `json:"missing,omitempty"`
 	// Campaigns counts the people for whom a write would start a campaign, by its name.
 	Campaigns map[string]int `json:"campaigns,omitempty"`
-	Seconds   int            `json:"seconds,omitempty"` // how long it will take
+	// Unread says that the campaigns could not be read, so that nobody knows which would be started.
+	Unread  bool `json:"campaigns_unread,omitempty"`
+	Seconds int  `json:"seconds,omitempty"` // how long it will take
 }
 
 // Done is what a run changed for one person, kept so that it can be undone.
