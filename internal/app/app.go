@@ -64,8 +64,9 @@ type App struct {
 	base    context.Context
 	serving atomic.Bool
 
-	flood  floods
-	status statusCache
+	flood     floods
+	status    statusCache
+	readiness readiness
 
 	cleanups []cleanup
 	reloaded atomic.Pointer[reloadError]

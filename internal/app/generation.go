@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,6 +175,7 @@ func (g *generation) ledger(what, credential string, limits map[string]budget.Li
 func credentialID(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
+		p = strings.TrimRight(p, "/") // an address is the same with a slash at its end
 		fmt.Fprintf(h, "%d:%s", len(p), p)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
 
 	"syncer/internal/console"
@@ -36,16 +38,40 @@ func (a *App) health(w http.ResponseWriter, _ *http.Request) { answer(w, http.St
 // ready says whether webhooks can be accepted: the state takes a write. A full or broken disk shows here
 // before it shows as lost events at the senders.
 func (a *App) ready(w http.ResponseWriter, r *http.Request) {
-	err := a.store.Update(r.Context(), func(tx state.Tx) error {
-		state.Marks.Put(tx, "ready", state.Mark{At: contact.Micros(a.now())})
-		return nil
-	})
-	if err != nil {
-		a.log.Warn("not ready", "error", err)
+	if err := a.readiness.check(r.Context(), a); err != nil {
 		answer(w, http.StatusServiceUnavailable, "the state cannot be written")
 		return
 	}
 	answer(w, http.StatusOK, "ready")
+}
+
+// readyFor is how long an answer about readiness holds: anybody may ask, and each look costs a write to the disk.
+const readyFor = time.Second
+
+type readiness struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+func (c *readiness) check(ctx context.Context, a *App) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.at.IsZero() && time.Since(c.at) < readyFor {
+		return c.err
+	}
+	err := a.store.Update(ctx, func(tx state.Tx) error {
+		state.Marks.Put(tx, "ready", state.Mark{At: contact.Micros(a.now())})
+		return nil
+	})
+	if ctx.Err() != nil {
+		return ctx.Err() // whoever asked has gone; that says nothing
+	}
+	if err != nil {
+		a.log.Warn("not ready", "error", err)
+	}
+	c.at, c.err = time.Now(), err
+	return err
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

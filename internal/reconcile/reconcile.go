@@ -142,14 +142,24 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 	}
 	now := r.Now()
 	err = r.Store.Update(ctx, func(tx state.Tx) error {
+		var given []state.Run
 		for _, old := range state.Runs.All(tx, nil, nil) {
 			interrupted := old.State == engine.RunWalking || old.State == engine.RunPlanning
-			if old.Source == ask.Source && old.Kind == ask.Kind && interrupted && now.Sub(contact.FromMicros(old.Started)) < resumeWithin {
+			switch {
+			case old.Source != ask.Source || old.Kind != ask.Kind || !interrupted:
+			case now.Sub(contact.FromMicros(old.Started)) < resumeWithin:
 				run = old
 				run.Err, run.Yes = "", old.Yes || ask.Yes
 				state.Runs.Put(tx, run.ID, run)
 				return nil
+			default:
+				given = append(given, old)
 			}
+		}
+		for _, old := range given { // what they hold back is taken over by the new one
+			old.State, old.Ended, old.Err = engine.RunFailed, contact.Micros(now), "it was interrupted, and too long ago to go on"
+			state.DropWalked(tx, old.ID)
+			state.Runs.Put(tx, old.ID, old)
 		}
 		run = state.Run{ID: runID(tx, ask, now), Source: ask.Source, Kind: ask.Kind, State: engine.RunWalking, Started: contact.Micros(now), Yes: ask.Yes}
 		if ask.Kind == Changes {
@@ -193,6 +203,9 @@ func (r *Runner) save(ctx context.Context, run state.Run) error {
 			if held > 0 {
 				after.State, after.Held, after.Why = engine.RunHeld, held, "they changed since the plan was made"
 			}
+		}
+		if after.State != engine.RunWalking {
+			state.DropWalked(tx, run.ID)
 		}
 		state.Runs.Put(tx, run.ID, after)
 		return nil

@@ -204,9 +204,8 @@ func (r *Runner) missing(ctx context.Context, run *state.Run) error {
 		r.Logger.Warn("the source returned no record at all; nothing counts as deleted", "source", run.Source, "known", live)
 		return nil
 	default:
-		if why, held := r.Guard.Judge(guard, live); held && !run.Yes {
+		if why, held := r.Guard.Judge(guard, live); held {
 			run.Why = "too many records are missing from the source: " + why
-			return nil
 		}
 	}
 	if !src.Can().Get {
