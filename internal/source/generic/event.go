@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"syncer/internal/contact"
+
+	"syncer/internal/source/rawjson"
 )
 
 // Decode reads one webhook body: one event, or a list of them. Of a list in which some cannot be read it
@@ -20,11 +22,11 @@ func (s *Source) Decode(_ http.Header, body []byte) ([]contact.Event, error) {
 	}
 	items := root
 	if s.event.items != nil {
-		if items = s.event.items.in(root); !items.isArray() && !items.isObject() {
+		if items = s.event.items.in(root); !items.IsArray() && !items.IsObject() {
 			return nil, fmt.Errorf("the body has no list of events at event.items (%s)", s.event.items)
 		}
 	}
-	if !items.isArray() {
+	if !items.IsArray() {
 		event, wanted, err := s.one(items, root, 0)
 		if err != nil || !wanted {
 			return nil, err
@@ -34,7 +36,7 @@ func (s *Source) Decode(_ http.Header, body []byte) ([]contact.Event, error) {
 	var events []contact.Event
 	var first error
 	bad, all := 0, 0
-	for item := range items.elements() {
+	for item := range items.Elements() {
 		event, wanted, err := s.one(item, root, all)
 		all++
 		switch {
@@ -52,11 +54,11 @@ func (s *Source) Decode(_ http.Header, body []byte) ([]contact.Event, error) {
 	return events, nil
 }
 
-func (s *Source) parse(body []byte) (raw, error) {
+func (s *Source) parse(body []byte) (rawjson.Value, error) {
 	if s.decode != "json" {
 		return parseForm(body, s.decode == "php_form")
 	}
-	root, ok := parse(body)
+	root, ok := rawjson.Parse(body)
 	if !ok {
 		return nil, errors.New("the body is not JSON")
 	}
@@ -65,14 +67,14 @@ func (s *Source) parse(body []byte) (raw, error) {
 
 // one reads one event. What describes the event may stand beside the list instead of in each of its items; an
 // id that does is the delivery's, so the place in the list tells its events apart.
-func (s *Source) one(item, root raw, place int) (event contact.Event, wanted bool, err error) {
+func (s *Source) one(item, root rawjson.Value, place int) (event contact.Event, wanted bool, err error) {
 	beside := func(p path) string {
 		if p == nil {
 			return ""
 		}
-		value, ok := p.in(item).text()
+		value, ok := p.in(item).Text()
 		if !ok {
-			value, _ = p.in(root).text()
+			value, _ = p.in(root).Text()
 		}
 		return value
 	}
@@ -84,14 +86,14 @@ func (s *Source) one(item, root raw, place int) (event contact.Event, wanted boo
 		return contact.Event{}, false, nil
 	}
 	row := s.record.at.in(item)
-	if !row.isObject() {
+	if !row.IsObject() {
 		return contact.Event{}, false, fmt.Errorf("there is no record at record.at (%s)", s.record.at)
 	}
 	if event, err = s.state(row); err != nil {
 		return contact.Event{}, false, err
 	}
 	if s.event.id != nil {
-		if own, ok := s.event.id.in(item).text(); ok {
+		if own, ok := s.event.id.in(item).Text(); ok {
 			event.ID = own
 		} else if event.ID = beside(s.event.id); event.ID != "" {
 			event.ID += "#" + strconv.Itoa(place)
@@ -120,8 +122,8 @@ const maxID = 256
 
 // state reads what a record says about itself, wherever it comes from. A record that marks itself deleted is
 // deleted.
-func (s *Source) state(row raw) (contact.Event, error) {
-	id, _ := s.record.id.in(row).text()
+func (s *Source) state(row rawjson.Value) (contact.Event, error) {
+	id, _ := s.record.id.in(row).Text()
 	switch id = strings.TrimSpace(id); {
 	case id == "":
 		return contact.Event{}, fmt.Errorf("a record has no id at record.id (%s)", s.record.id)
@@ -131,7 +133,7 @@ func (s *Source) state(row raw) (contact.Event, error) {
 	event := contact.Event{Kind: contact.Upsert, Key: contact.Key{Source: s.name, ID: id}, Shape: contact.Full,
 		Payload: json.RawMessage(row[:len(row):len(row)])}
 	if s.record.version != nil {
-		said, _ := s.record.version.in(row).text()
+		said, _ := s.record.version.in(row).Text()
 		version, err := s.record.clock.read(said)
 		if err != nil {
 			return event, fmt.Errorf("record.version (%s) is not written as %s: %w", s.record.version, s.record.clock.written, err)
@@ -145,11 +147,11 @@ func (s *Source) state(row raw) (contact.Event, error) {
 }
 
 // isSet reads a flag: a word for no, nothing, or anything else, such as the time of the deletion.
-func isSet(flag raw) bool {
-	if flag.isObject() || flag.isArray() {
+func isSet(flag rawjson.Value) bool {
+	if flag.IsObject() || flag.IsArray() {
 		return true
 	}
-	word, _ := flag.text()
+	word, _ := flag.Text()
 	switch strings.ToLower(strings.TrimSpace(word)) {
 	case "", "0", "false", "no", "n", "não", "nao", "f":
 		return false

@@ -15,6 +15,8 @@ import (
 
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
+
+	"syncer/internal/source/rawjson"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -255,7 +257,7 @@ func TestLayouts(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
-	body, ok := parse([]byte(` {"a": {"b": [10, {"c.d": "x", "é": 1}, [7]]}, "": {"": 3}, "a\"b": 4, "esc\u0061pe": 5, "n": null} `))
+	body, ok := rawjson.Parse([]byte(` {"a": {"b": [10, {"c.d": "x", "é": 1}, [7]]}, "": {"": 3}, "a\"b": 4, "esc\u0061pe": 5, "n": null} `))
 	if !ok {
 		t.Fatal("no JSON")
 	}
@@ -263,74 +265,10 @@ func TestPaths(t *testing.T) {
 		"a.b.0": "10", `a.b.1.c\.d`: "x", "a.b.2.0": "7", ".": "3", `a"b`: "4", "escape": "5", "a.b.1.é": "1",
 		"a.b.3": "", "a.b.-1": "", "a.b.x": "", "a.x.y": "", "n": "", "n.x": "", "a": "",
 	} {
-		if got, _ := parsePath(p).in(body).text(); got != want {
+		if got, _ := parsePath(p).in(body).Text(); got != want {
 			t.Errorf("%s: %q", p, got)
 		}
 	}
-}
-
-// The walker must agree with the standard library on every document.
-func TestWalkerAgrees(t *testing.T) {
-	var value func(depth int) *rapid.Generator[any]
-	value = func(depth int) *rapid.Generator[any] {
-		return rapid.Custom(func(t *rapid.T) any {
-			top := 5
-			if depth > 3 {
-				top = 3
-			}
-			switch rapid.IntRange(0, top).Draw(t, "kind") {
-			case 0:
-				return nil
-			case 1:
-				return rapid.String().Draw(t, "text")
-			case 2:
-				return rapid.Int64().Draw(t, "int")
-			case 3:
-				return rapid.Bool().Draw(t, "bool")
-			case 4:
-				return rapid.SliceOfN(value(depth+1), 0, 4).Draw(t, "list")
-			}
-			return rapid.MapOfN(rapid.String(), value(depth+1), 0, 4).Draw(t, "object")
-		})
-	}
-	var same func(t *rapid.T, r raw, want any)
-	same = func(t *rapid.T, r raw, want any) {
-		switch want := want.(type) {
-		case []any:
-			n := 0
-			for item := range r.elements() {
-				same(t, item, want[n])
-				n++
-			}
-			if n != len(want) {
-				t.Fatalf("%d elements of %d", n, len(want))
-			}
-		case map[string]any:
-			for name, v := range want {
-				same(t, r.at(name), v)
-			}
-		case nil:
-			if !r.isNull() {
-				t.Fatalf("%s is not null", r)
-			}
-		default:
-			if got, _ := r.text(); got != fmt.Sprint(want) {
-				t.Fatalf("%q is not %q", got, fmt.Sprint(want))
-			}
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		doc := value(0).Draw(t, "doc")
-		text, err := json.MarshalIndent(doc, " ", "\t")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, ok := parse(append([]byte("\n "), text...))
-		if !ok {
-			t.Fatalf("refused %s", text)
-		}
-		same(t, r, doc)
-	})
 }
 
 func TestForms(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 	"syncer/internal/source"
+	"syncer/internal/source/rawjson"
 )
 
 // fetcher gets records by id: one by one where the address has {id}, several at once in a parameter.
@@ -94,17 +95,17 @@ func (s *Source) read(ctx context.Context, address string) (found source.Found, 
 	if err != nil {
 		return found, false, err
 	}
-	body, ok := parse(resp.Body())
+	body, ok := rawjson.Parse(resp.Body())
 	if !ok {
 		return found, false, &contact.Error{Kind: contact.Unavailable, Op: "get records", Status: resp.StatusCode(), Message: errBroken.Error()}
 	}
-	rows := []raw{}
+	rows := []rawjson.Value{}
 	switch items := f.items.in(body); {
-	case items.isArray():
-		for item := range items.elements() {
+	case items.IsArray():
+		for item := range items.Elements() {
 			rows = append(rows, item)
 		}
-	case items.isObject():
+	case items.IsObject():
 		rows = append(rows, items)
 	}
 	for _, row := range rows {

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"syncer/internal/source/rawjson"
 )
 
 // What a form may make syncer build. Senders that need more than this do not exist; people who would like to
@@ -18,7 +20,7 @@ const (
 
 // parseForm turns a form into JSON. With nested, brackets in names build objects and lists the way PHP reads
 // them: contacts[update][0][id]. Without, a name that repeats becomes a list.
-func parseForm(body []byte, nested bool) (raw, error) {
+func parseForm(body []byte, nested bool) (rawjson.Value, error) {
 	root := map[string]any{}
 	keys := 0
 	for pair := range strings.SplitSeq(string(body), "&") {

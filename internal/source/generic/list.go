@@ -18,6 +18,7 @@ import (
 	"syncer/internal/mapping"
 	"syncer/internal/outbound"
 	"syncer/internal/source"
+	"syncer/internal/source/rawjson"
 )
 
 // lister walks a list API.
@@ -145,7 +146,7 @@ func (l *lister) address(w source.Window, at bookmark) (string, error) {
 
 // events turns rows into events. A row that cannot be named is left out with a word in the log: it must not
 // stand in the way of the others. One whose version cannot be read is compared by its content.
-func (s *Source) events(rows []raw, began time.Time) []contact.Event {
+func (s *Source) events(rows []rawjson.Value, began time.Time) []contact.Event {
 	events := make([]contact.Event, 0, len(rows))
 	bad := 0
 	var first error
@@ -169,11 +170,11 @@ func (s *Source) events(rows []raw, began time.Time) []contact.Event {
 }
 
 // unwrap takes the record out of a row that wraps it as webhooks do. Most lists do not.
-func (s *Source) unwrap(row raw) raw {
-	if _, ok := s.record.id.in(row).text(); ok || s.record.at == nil {
+func (s *Source) unwrap(row rawjson.Value) rawjson.Value {
+	if _, ok := s.record.id.in(row).Text(); ok || s.record.at == nil {
 		return row
 	}
-	if inner := s.record.at.in(row); inner.isObject() {
+	if inner := s.record.at.in(row); inner.IsObject() {
 		return inner
 	}
 	return row

@@ -22,6 +22,7 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 	"syncer/internal/source"
+	"syncer/internal/source/rawjson"
 )
 
 const (
@@ -271,12 +272,12 @@ func TestEveryCircleIsFound(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		tail, length := rapid.IntRange(0, 40).Draw(rt, "tail"), rapid.IntRange(1, 40).Draw(rt, "length")
 		p := pager{cursor: path{"next"}, param: "c"}
-		at, rows := bookmark{}, []raw{raw(`{}`)}
+		at, rows := bookmark{}, []rawjson.Value{rawjson.Value(`{}`)}
 		for calls, n := 1, 0; ; calls++ {
 			if n++; n >= tail+length {
 				n = tail
 			}
-			following, err := p.after(at, raw(fmt.Sprintf(`{"next":"c%d"}`, n)), rows, nil)
+			following, err := p.after(at, rawjson.Value(fmt.Sprintf(`{"next":"c%d"}`, n)), rows, nil)
 			if err != nil {
 				return
 			}
@@ -499,7 +500,7 @@ func FuzzCSV(f *testing.F) {
 			return
 		}
 		for _, row := range rows {
-			if !json.Valid(row) || !row.isObject() {
+			if !json.Valid(row) || !row.IsObject() {
 				t.Fatalf("no JSON: %q", row)
 			}
 		}

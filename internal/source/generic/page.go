@@ -11,6 +11,8 @@ import (
 
 	"syncer/internal/mapping"
 	"syncer/internal/outbound"
+
+	"syncer/internal/source/rawjson"
 )
 
 // pager finds the following page, in one of four ways. None of them: the list has one page.
@@ -105,7 +107,7 @@ func (p *pager) set(query url.Values, at bookmark) {
 }
 
 // after is the bookmark of the following page.
-func (p *pager) after(at bookmark, body raw, rows []raw, base *url.URL) (bookmark, error) {
+func (p *pager) after(at bookmark, body rawjson.Value, rows []rawjson.Value, base *url.URL) (bookmark, error) {
 	following := at
 	following.Page++
 	if at.Page == 0 {
@@ -115,7 +117,7 @@ func (p *pager) after(at bookmark, body raw, rows []raw, base *url.URL) (bookmar
 	var err error
 	switch {
 	case p.cursor != nil:
-		following.Next, _ = p.cursor.in(body).text()
+		following.Next, _ = p.cursor.in(body).Text()
 		if following.Next == "false" || following.Next == at.Next && len(rows) == 0 {
 			following.Next = ""
 		}
@@ -148,8 +150,8 @@ func (p *pager) circle() error {
 	return errors.New("the list leads back to a page that was read before; the walk would never end")
 }
 
-func (p *pager) linked(body raw, base *url.URL) (string, error) {
-	link, ok := p.link.in(body).text()
+func (p *pager) linked(body rawjson.Value, base *url.URL) (string, error) {
+	link, ok := p.link.in(body).Text()
 	if !ok || link == "" || link == "false" {
 		return "", nil
 	}
@@ -161,7 +163,7 @@ func (p *pager) linked(body raw, base *url.URL) (string, error) {
 }
 
 // counted is the next page number or offset; empty at the end.
-func (p *pager) counted(at bookmark, firstSize int, body raw, rows []raw) (string, error) {
+func (p *pager) counted(at bookmark, firstSize int, body rawjson.Value, rows []rawjson.Value) (string, error) {
 	place := p.first
 	if p.skipping {
 		place = 0
@@ -190,8 +192,8 @@ func (p *pager) counted(at bookmark, firstSize int, body raw, rows []raw) (strin
 }
 
 // last reads the end rule: a flag, the last page's number, or the total of rows.
-func (p *pager) last(body raw, following int) (bool, error) {
-	said, ok := p.until.in(body).text()
+func (p *pager) last(body rawjson.Value, following int) (bool, error) {
+	said, ok := p.until.in(body).Text()
 	switch {
 	case said == "true":
 		return true, nil

@@ -1,9 +1,9 @@
 package generic
 
 import (
-	"encoding/json"
-	"strconv"
 	"strings"
+
+	"syncer/internal/source/rawjson"
 )
 
 // path is a dotted path: names of members, or positions in lists.
@@ -32,43 +32,13 @@ func parsePath(s string) path {
 }
 
 // in follows the path; nil means that there is nothing there.
-func (p path) in(r raw) raw {
+func (p path) in(r rawjson.Value) rawjson.Value {
 	for _, name := range p {
-		if r = r.at(name); r == nil {
+		if r = r.At(name); r == nil {
 			return nil
 		}
 	}
 	return r
-}
-
-func (r raw) at(name string) raw {
-	if r.isArray() {
-		n, err := strconv.Atoi(name)
-		if err != nil || n < 0 {
-			return nil
-		}
-		for item := range r.elements() {
-			if n == 0 {
-				return item
-			}
-			n--
-		}
-		return nil
-	}
-	var found raw
-	for key, value := range r.members() {
-		// The last of several members of one name counts, as it does for every other reader of JSON here.
-		if string(key) == name || hasEscape(key) && unquoteKey(key) == name {
-			found = value
-		}
-	}
-	return found
-}
-
-func unquoteKey(key []byte) string {
-	var s string
-	_ = json.Unmarshal([]byte(`"`+string(key)+`"`), &s)
-	return s
 }
 
 // String is the path as people write it.

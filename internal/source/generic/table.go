@@ -12,10 +12,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-resty/resty/v2"
+
+	"syncer/internal/source/rawjson"
 )
 
 // rows takes the records out of an answer, each as a JSON object. body is empty for what is not JSON.
-func (l *lister) rows(resp *resty.Response) (rows []raw, body raw, err error) {
+func (l *lister) rows(resp *resty.Response) (rows []rawjson.Value, body rawjson.Value, err error) {
 	content := resp.Body()
 	if resp.StatusCode() == http.StatusNoContent || len(bytes.TrimSpace(content)) == 0 {
 		return nil, nil, nil
@@ -24,7 +26,7 @@ func (l *lister) rows(resp *resty.Response) (rows []raw, body raw, err error) {
 		rows, err = readCSV(content)
 		return rows, nil, err
 	}
-	body, ok := parse(content)
+	body, ok := rawjson.Parse(content)
 	if !ok {
 		return nil, nil, errBroken
 	}
@@ -32,12 +34,12 @@ func (l *lister) rows(resp *resty.Response) (rows []raw, body raw, err error) {
 	switch {
 	case l.items != nil && items == nil:
 		return nil, nil, fmt.Errorf("there is nothing at list.items (%s) in its answer", l.items)
-	case items.isNull():
+	case items.IsNull():
 		return nil, body, nil
-	case !items.isArray():
+	case !items.IsArray():
 		return nil, nil, fmt.Errorf("there is no list at list.items (%s) in its answer", l.items)
 	}
-	for item := range items.elements() {
+	for item := range items.Elements() {
 		rows = append(rows, item)
 	}
 	if l.format == "rows" {
@@ -47,10 +49,10 @@ func (l *lister) rows(resp *resty.Response) (rows []raw, body raw, err error) {
 }
 
 // named gives the cells of each row the names of their columns.
-func (l *lister) named(rows []raw, body raw) ([]raw, error) {
-	var names []raw
-	for name := range l.columns.in(body).elements() {
-		if name.isObject() { // columns with a type or a title beside the name
+func (l *lister) named(rows []rawjson.Value, body rawjson.Value) ([]rawjson.Value, error) {
+	var names []rawjson.Value
+	for name := range l.columns.in(body).Elements() {
+		if name.IsObject() { // columns with a type or a title beside the name
 			name = path{"name"}.in(name)
 		}
 		if len(name) == 0 || name[0] != '"' {
@@ -62,12 +64,12 @@ func (l *lister) named(rows []raw, body raw) ([]raw, error) {
 		return nil, fmt.Errorf("there are no names of columns at list.columns (%s)", l.columns)
 	}
 	for i, row := range rows {
-		if !row.isArray() {
+		if !row.IsArray() {
 			return nil, fmt.Errorf("row %d is no list of cells", i+1)
 		}
 		object := make([]byte, 0, len(row)+len(names)*12)
 		column := 0
-		for cell := range row.elements() {
+		for cell := range row.Elements() {
 			if column == len(names) {
 				break
 			}
@@ -80,16 +82,16 @@ func (l *lister) named(rows []raw, body raw) ([]raw, error) {
 }
 
 // wrapObject puts braces around members that each begin with a comma.
-func wrapObject(members []byte) raw {
+func wrapObject(members []byte) rawjson.Value {
 	if len(members) == 0 {
-		return raw("{}")
+		return rawjson.Value("{}")
 	}
 	members[0] = '{'
 	return append(members, '}')
 }
 
 // readCSV reads a table with a header. Its values stay text: what is a number is for the mapping to say.
-func readCSV(content []byte) ([]raw, error) {
+func readCSV(content []byte) ([]rawjson.Value, error) {
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(content) {
 		content = fromLatin1(content)
@@ -114,7 +116,7 @@ func readCSV(content []byte) ([]raw, error) {
 	if len(taken) == 0 {
 		return nil, errors.New("the header row of the table is empty")
 	}
-	var rows []raw
+	var rows []rawjson.Value
 	for {
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {

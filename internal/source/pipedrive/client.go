@@ -15,6 +15,8 @@ import (
 
 	"syncer/internal/contact"
 	"syncer/internal/outbound"
+
+	"syncer/internal/source/rawjson"
 )
 
 // answer is the frame around every answer of the API.
@@ -26,36 +28,36 @@ type answer struct {
 }
 
 func readAnswer(body []byte) (a answer) {
-	members(body, func(key, value []byte) {
+	for key, value := range rawjson.Of(body).Members() {
 		switch string(key) {
 		case "success":
 			a.refused = value[0] == 'f'
 		case "data":
-			a.data = value
+			a.data = json.RawMessage(value)
 		case "additional_data":
-			members(value, func(key, value []byte) {
+			for key, value := range rawjson.Of(value).Members() {
 				switch string(key) {
 				case "next_cursor":
 					a.next = textOf(value)
 				case "pagination":
 					a.start = nextStart(value)
 				}
-			})
+			}
 		}
-	})
+	}
 	return a
 }
 
 func nextStart(pagination []byte) (start text) {
 	more := false
-	members(pagination, func(key, value []byte) {
+	for key, value := range rawjson.Of(pagination).Members() {
 		switch string(key) {
 		case "more_items_in_collection":
 			more = textOf(value).yes()
 		case "next_start":
 			start = textOf(value)
 		}
-	})
+	}
 	if !more {
 		return ""
 	}
@@ -142,7 +144,7 @@ func (s *Source) failure(op, scope, method string, resp *resty.Response, err err
 	return e
 }
 
-// reason is Pipedrive's own word on a failed read.
+// reason is Pipedrive's own word on a failed read, without what it may say of anybody.
 func reason(method string, resp *resty.Response) string {
 	var says struct {
 		Error text `json:"error"`
@@ -150,7 +152,7 @@ func reason(method string, resp *resty.Response) string {
 	if method != http.MethodGet || !outbound.IsJSON(resp) || json.Unmarshal(resp.Body(), &says) != nil || says.Error == "" {
 		return ""
 	}
-	words := []rune(string(says.Error))
+	words := []rune(outbound.Said(string(says.Error)))
 	return ": " + string(words[:min(len(words), 120)])
 }
 

@@ -2,15 +2,18 @@ package pipedrive
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"syncer/internal/contact"
 	"syncer/internal/source"
+	"syncer/internal/source/rawjson"
 )
 
 const (
@@ -87,7 +90,7 @@ func (s *Source) getOne(ctx context.Context, id string) (source.Found, error) {
 	default:
 		return source.Found{}, err
 	}
-	events, err := s.read([][]byte{got.data}, began)
+	events, err := s.read([]rawjson.Value{rawjson.Of(got.data)}, began)
 	return source.Found{Events: events}, err
 }
 
@@ -113,17 +116,17 @@ func (s *Source) rows(a answer, began time.Time) ([]contact.Event, error) {
 	if len(a.data) == 0 || a.data[0] != '[' && !isNull(a.data) {
 		return nil, &contact.Error{Kind: contact.Unavailable, Op: "pipedrive: read persons", Message: "its answer holds no list of persons"}
 	}
-	return s.read(elements(a.data), began)
+	return s.read(slices.Collect(rawjson.Of(a.data).Elements()), began)
 }
 
-func (s *Source) read(rows [][]byte, began time.Time) ([]contact.Event, error) {
+func (s *Source) read(rows []rawjson.Value, began time.Time) ([]contact.Event, error) {
 	events := make([]contact.Event, 0, len(rows))
 	for _, raw := range rows {
 		r := readRow(raw)
 		if !r.id.isID() {
 			return nil, &contact.Error{Kind: contact.Unavailable, Op: "pipedrive: read persons", Message: "a row of its answer is no person with an id"}
 		}
-		event := contact.Event{Kind: contact.Upsert, Key: s.key(r.id), Version: r.version(), Shape: contact.Full, Payload: raw, Read: contact.Micros(began)}
+		event := contact.Event{Kind: contact.Upsert, Key: s.key(r.id), Version: r.version(), Shape: contact.Full, Payload: json.RawMessage(raw), Read: contact.Micros(began)}
 		if r.gone() {
 			event.Kind = contact.Delete
 		}

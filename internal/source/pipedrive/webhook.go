@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	"syncer/internal/contact"
+
+	"syncer/internal/source/rawjson"
 )
 
 // envelope is both versions of a webhook body: the second has data where the first has current, and puts
@@ -32,25 +34,25 @@ type meta struct {
 }
 
 func readEnvelope(body []byte) (e envelope) {
-	members(body, func(key, value []byte) {
+	for key, value := range rawjson.Of(body).Members() {
 		switch string(key) {
 		case "event":
 			e.event = textOf(value)
 		case "meta":
 			e.meta = readMeta(value)
 		case "data":
-			e.data = value
+			e.data = json.RawMessage(value)
 		case "current":
-			e.current = value
+			e.current = json.RawMessage(value)
 		case "previous":
-			e.previous = value
+			e.previous = json.RawMessage(value)
 		}
-	})
+	}
 	return e
 }
 
 func readMeta(object []byte) (m meta) {
-	members(object, func(key, value []byte) {
+	for key, value := range rawjson.Of(object).Members() {
 		switch string(key) {
 		case "action":
 			m.action = textOf(value)
@@ -75,7 +77,7 @@ func readMeta(object []byte) (m meta) {
 		case "merged_to_id":
 			m.mergedTo = textOf(value)
 		}
-	})
+	}
 	return m
 }
 
@@ -89,7 +91,7 @@ type row struct {
 }
 
 func readRow(object []byte) (r row) {
-	members(object, func(key, value []byte) {
+	for key, value := range rawjson.Of(object).Members() {
 		switch string(key) {
 		case "id":
 			r.id = textOf(value)
@@ -102,7 +104,7 @@ func readRow(object []byte) (r row) {
 		case "active_flag":
 			r.active = textOf(value)
 		}
-	})
+	}
 	return r
 }
 

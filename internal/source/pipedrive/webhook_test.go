@@ -223,36 +223,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// The walk over members must see what the standard library sees.
-func FuzzMembers(f *testing.F) {
-	for _, name := range []string{"v2-create", "v1-typed", "api-typed"} {
-		f.Add(load(f, name))
-	}
-	f.Add([]byte(` {"a" : -1.5e3 , "b":[{}, [] ,"]"], "c\\\"":"\\\\", "a":true, "":null } `))
-	f.Fuzz(func(t *testing.T, object []byte) {
-		var want map[string]json.RawMessage
-		if json.Unmarshal(object, &want) != nil {
-			return
-		}
-		got := map[string]string{}
-		members(object, func(key, value []byte) {
-			var name string
-			if err := json.Unmarshal([]byte(`"`+string(key)+`"`), &name); err != nil {
-				t.Fatalf("%q is no name: %v", key, err)
-			}
-			got[name] = string(value)
-		})
-		if len(got) != len(want) {
-			t.Fatalf("%d members of %d", len(got), len(want))
-		}
-		for name, value := range want {
-			if got[name] != string(value) {
-				t.Fatalf("%q: %s, want %s", name, got[name], value)
-			}
-		}
-	})
-}
-
 func BenchmarkDecode(b *testing.B) {
 	for _, name := range []string{"v2-change", "v2-typed", "v1-typed"} {
 		b.Run(name, func(b *testing.B) {
