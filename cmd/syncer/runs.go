@@ -173,6 +173,27 @@ func (c *cli) sums(r state.Run, targets []console.TargetStatus) {
 		t.print()
 		c.printf("\n")
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Plan)) {
+		c.besides(name, r.Plan[name])
+	}
+}
+
+// besides tells what a plan does at a target apart from its people: what it makes first, whom it messages.
+func (c *cli) besides(target string, s state.PlanSums) {
+	people := func(n int) string { return c.Count(n, "person", "people", "pessoa", "pessoas") }
+	if len(s.Missing) > 0 {
+		c.printf("%s: %s %s\n", target, strings.Join(s.Missing, ", "), c.Say("would be made first", "seriam criados antes"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Campaigns)) {
+		c.printf("%s: %s\n", target, c.paint("33", c.Say("the campaign %q would start for %s and may message them", "a campanha %q começaria para %s e pode enviar mensagens", name, people(s.Campaigns[name]))))
+	}
+	for _, label := range slices.Sorted(maps.Keys(s.Dropped)) {
+		c.printf("%s: %s\n", target, c.Say("the label %q, which syncer gave to %s, is no longer in the mapping file and stays; list it under `retired` to have it taken away",
+			"a etiqueta %q, que o syncer deu a %s, não está mais no arquivo de mapeamento e fica; coloque-a em `retired` para que seja retirada", label, people(s.Dropped[label])))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(s.Waiting)) {
+		c.printf("%s: %s\n", target, c.Say("%s left out: %s", "%s de fora: %s", people(s.Waiting[kind]), c.Kind(contact.ErrorKind(kind))))
+	}
 }
 
 // planRows reads a whole plan, page by page.

@@ -82,6 +82,15 @@ func (c *cli) status(s console.Status) {
 		t.row(x.Name, x.Kind, c.Number(x.Records), c.Ago(x.LastWebhook, now), c.Ago(x.NextRun, now), c.Number(x.Quarantined))
 	}
 	t.print()
+	if len(s.Strangers) > 0 {
+		c.title(c.Say("Known, but not in the mapping file", "Conhecido, mas fora do arquivo de mapeamento"))
+		t = c.table(c.Say("What", "O quê"), c.Say("Name", "Nome"), "#"+c.Say("Rows", "Linhas"), "")
+		for _, x := range s.Strangers {
+			t.row(c.Say(x.What, map[string]string{"source": "fonte", "target": "destino"}[x.What]), x.Name, c.Number(x.Rows),
+				c.Say("what it wrote stays as it is; if it was renamed, give it its old name back", "o que escreveu fica como está; se foi renomeado, devolva o nome antigo"))
+		}
+		t.print()
+	}
 	if len(s.Runs) == 0 {
 		return
 	}

@@ -20,7 +20,6 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/intake"
 	"syncer/internal/mapping"
-	"syncer/internal/notify"
 	"syncer/internal/obs"
 	"syncer/internal/state"
 	"syncer/internal/state/bolt"
@@ -63,6 +62,8 @@ type App struct {
 	// the same question for those who do not hold it.
 	base    context.Context
 	serving atomic.Bool
+	// transports are those of the places that a mapping file has named; only who makes a generation uses them.
+	transports map[string]http.RoundTripper
 
 	flood     floods
 	status    statusCache
@@ -125,7 +126,7 @@ func assemble(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{opts: o, log: o.Logger, now: o.Now, started: o.Now(), metrics: obs.NewMetrics()}
+	a := &App{opts: o, log: o.Logger, now: o.Now, started: o.Now(), metrics: obs.NewMetrics(), transports: map[string]http.RoundTripper{}}
 	path, max, err := o.Config.StateFile()
 	if err != nil {
 		return nil, err
@@ -243,7 +244,8 @@ func (a *App) shutdown(stop context.CancelFunc, tasks *sync.WaitGroup) error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.opts.Config.ShutdownTimeout)
 	defer cancel()
 	a.log.Info("stopping")
-	errs := []error{a.public.Shutdown(ctx), a.admin.Shutdown(ctx)}
+	a.hangUp(ctx)
+	var errs []error
 	stop()
 	ended := make(chan struct{})
 	go func() {
@@ -262,6 +264,18 @@ func (a *App) shutdown(stop context.CancelFunc, tasks *sync.WaitGroup) error {
 		return errors.Join(append(errs, fmt.Errorf("not everything ended within %s; what was under way is repeated at the next start", a.opts.Config.ShutdownTimeout))...)
 	}
 	return errors.Join(append(errs, a.close(ctx))...)
+}
+
+// hangUp answers who is being answered, for half of the time there is: the rest belongs to deliveries under way, and
+// whoever still sends or downloads by then is cut off.
+func (a *App) hangUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.opts.Config.ShutdownTimeout/2)
+	defer cancel()
+	for _, s := range []*http.Server{a.public, a.admin} {
+		if s.Shutdown(ctx) != nil {
+			_ = s.Close()
+		}
+	}
 }
 
 // loadPlan reads and checks the mapping file.
@@ -359,5 +373,4 @@ func (f *floods) lane(source string, events int, now time.Time) state.Lane {
 var (
 	_ intake.Accepter = (*App)(nil)
 	_ io.Closer       = (*App)(nil)
-	_                 = notify.Notice{}
 )

@@ -148,8 +148,14 @@ func (c *checker) target(ctx context.Context, a *App, spec mapping.Target) {
 		return
 	}
 	c.r.add("ok", about, "opens %s", name)
+	w, isWeni := t.(*weni.Target)
+	if isWeni {
+		if err := w.Writable(ctx); err != nil {
+			c.r.add("error", about, "%v", err)
+		}
+	}
 	c.definitions(about, t, spec)
-	if w, ok := t.(*weni.Target); ok {
+	if isWeni {
 		c.campaigns(ctx, about, w, spec)
 	}
 }
@@ -178,10 +184,18 @@ func (c *checker) definitions(about string, t engine.Target, spec mapping.Target
 	rules := t.Rules()
 	labels, fields := c.plan.Managed(spec.Name)
 	create := spec.CreateMissing || spec.Kind == "omnichannel"
+	more := map[string]int{}
 	missing := func(what, name string) {
-		if create {
+		why := ""
+		if spec.Kind == "weni" && what == "label" {
+			why = weni.BadGroup(name)
+		}
+		switch more[what]++; {
+		case why != "":
+			c.r.add("error", about, "the %s %q cannot be created: its name %s", what, name, why)
+		case create:
 			c.r.add("note", about, "the %s %q is missing and will be created", what, name)
-		} else {
+		default:
 			c.r.add("error", about, "the %s %q is missing; create it there, or set create_missing: true", what, name)
 		}
 	}
@@ -207,6 +221,11 @@ func (c *checker) definitions(about string, t engine.Target, spec mapping.Target
 			case has != want && has != contact.TextField:
 				c.r.add("warning", about, "the field %q is %s there: text that is no such value reads back empty. Say type: %s in the mapping", key, has, has)
 			}
+		}
+	}
+	for what, has := range map[string]int{"label": len(rules.Catalog.Labels), "field": len(rules.Catalog.Fields)} {
+		if n := more[what]; spec.Kind == "weni" && n > 0 && has+n > weni.UsualLimit {
+			c.r.add("warning", about, "it has %d %ss and %d more are needed; a workspace holds %d unless its support has raised that. Delete what nobody uses there first", has, what, n, weni.UsualLimit)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func budgetGauges(place string, bs []console.Budget) (out []obs.BudgetGauges) {
 }
 
 // counted observes every call to one place. The default transport is made once per place, so that a slow
-// target cannot take the connections of another.
+// target cannot take the connections of another, and a reload goes on with those there are.
 type counted struct {
 	next    http.RoundTripper
 	place   string
@@ -52,6 +52,9 @@ type counted struct {
 }
 
 func (a *App) transport(place string) http.RoundTripper {
+	if kept, ok := a.transports[place]; ok {
+		return kept
+	}
 	next := a.opts.Transport
 	if next == nil {
 		next = outbound.Transport()
@@ -59,7 +62,8 @@ func (a *App) transport(place string) http.RoundTripper {
 	if a.metrics == nil {
 		return next
 	}
-	return counted{next, place, a.metrics}
+	a.transports[place] = counted{next, place, a.metrics}
+	return a.transports[place]
 }
 
 // RoundTrip sends the request and counts its outcome; a call without an answer has status 0.

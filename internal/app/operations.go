@@ -156,7 +156,7 @@ func (a *App) Reconcile(ctx context.Context, ask console.RunAsk) (state.Run, err
 	a.mu.Unlock()
 	select {
 	case r := <-began:
-		return r, nil
+		return shown(r), nil
 	case err := <-ended:
 		if errors.Is(err, reconcile.ErrBusy) {
 			return state.Run{}, wrong("%v", err)
@@ -238,12 +238,18 @@ func chooser(only []string) (func(engine.Planned) bool, error) {
 	}, nil
 }
 
+// shown is a run as people see it: how a source marks its place in a list may be somebody's address.
+func shown(r state.Run) state.Run {
+	r.Cursor = ""
+	return r
+}
+
 // Runs lists runs, newest first.
 func (a *App) Runs(_ context.Context, limit int) (out []state.Run, err error) {
 	err = a.store.View(func(tx state.Tx) error {
 		out = nil
 		for _, r := range state.Runs.All(tx, nil, nil) {
-			out = append(out, r)
+			out = append(out, shown(r))
 		}
 		return nil
 	})
@@ -263,7 +269,7 @@ func (a *App) RunState(_ context.Context, id string) (r state.Run, err error) {
 		}
 		return nil
 	})
-	return r, err
+	return shown(r), err
 }
 
 // Plan lists what a held run would do, page by page.

@@ -60,6 +60,7 @@ func (a *App) count() (console.Status, error) {
 			s.Mapping.Since = contact.FromMicros(m.At)
 		}
 		s.Records, s.People = state.Count(tx, state.Records.Name), state.Count(tx, state.Persons.Name)
+		s.Strangers = strangers(tx, g)
 		s.Conflicts = state.Count(tx, state.Conflicts.Name)
 		s.Mapless = state.CountDueRecords(tx, countLimit)
 		s.Runs = currentRuns(tx)
@@ -93,7 +94,7 @@ func currentRuns(tx state.Tx) []state.Run {
 	latest := map[string]state.Run{}
 	var out []state.Run
 	for _, r := range state.Runs.All(tx, nil, nil) {
-		if r.State == engine.RunHeld {
+		if r = shown(r); r.State == engine.RunHeld {
 			out = append(out, r)
 			continue
 		}
@@ -120,7 +121,7 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 	}
 	t.Oldest, t.Waiting = oldest, map[string]int{}
 	var again retries
-	for _, l := range state.Links.All(tx, state.Prefix(t.Name), nil) {
+	for k, l := range state.Links.All(tx, state.Prefix(t.Name), nil) {
 		if l.Contact != "" {
 			t.Linked++
 		}
@@ -131,9 +132,10 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 			t.Waiting[string(l.Waiting.Kind)]++
 			again.add(&l, now)
 		}
-		if len(l.Left) > 0 {
-			t.Left++
+		if l.Adopted != nil && l.At == 0 && l.Contact != "" && l.Due == 0 && l.Hold == "" && l.Waiting == nil {
+			t.Found++
 		}
+		countLeft(tx, t, k.Person, &l)
 	}
 	for range state.Dead.All(tx, state.Prefix(t.Name), nil) {
 		t.Dead++
@@ -143,6 +145,7 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 		t.Paused = &p
 	}
 	c := g.engine.Conductor(t.Name)
+	t.Labels = c.Strangers()
 	t.Mirror = contact.FromMicros(state.ReadMirrorMark(tx, t.Name).Refreshed)
 	ledger := g.ledgers["target/"+t.Name]
 	t.Budget = budgets(ledger)
@@ -152,6 +155,55 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 		t.Done = now.Add(ledger.Estimate(contact.ScopeContacts, total, now))
 	}
 	t.Doing = doing(t, c.Status(), ledger, total, again, now)
+}
+
+// countLeft adds what is left alone for one person because it does not stay. What was taken back by hand is nobody's
+// concern.
+func countLeft(tx state.Tx, t *console.TargetStatus, p state.PersonID, l *state.Link) {
+	any := false
+	for _, attr := range sorted(l.Left) {
+		if l.Flips[attr].Wrote != l.Left[attr] {
+			continue
+		}
+		any = true
+		name := strings.TrimPrefix(strings.TrimPrefix(attr, "fields."), "labels.")
+		i := slices.IndexFunc(t.Values, func(v console.LeftValue) bool { return v.Attr == name })
+		if i < 0 {
+			who, _ := state.Persons.Get(tx, p)
+			i = len(t.Values)
+			t.Values = append(t.Values, console.LeftValue{Attr: name, Example: strings.Join(keys(who.Records[:min(1, len(who.Records))]), "")})
+		}
+		t.Values[i].People++
+	}
+	if any {
+		t.Left++
+	}
+}
+
+// strangers lists what the state knows and the mapping file does not: after a name was changed, nothing of the old
+// name is looked at any more, and somebody should know.
+func strangers(tx state.Tx, g *generation) (out []console.Stranger) {
+	for _, name := range state.Names(tx, state.Records.Name) {
+		if _, ok := g.plan.Source(name); !ok {
+			n := 0
+			for range state.ScanRecords(tx, name) {
+				n++
+			}
+			out = append(out, console.Stranger{What: "source", Name: name, Rows: n})
+		}
+	}
+	for _, name := range state.Names(tx, state.Links.Name) {
+		if _, ok := g.plan.Target(name); !ok {
+			n := 0
+			for _, l := range state.Links.All(tx, state.Prefix(name), nil) {
+				if l.Contact != "" {
+					n++
+				}
+			}
+			out = append(out, console.Stranger{What: "target", Name: name, Rows: n})
+		}
+	}
+	return out
 }
 
 // retries are the deliveries that failed and are tried again by themselves at a later moment.
@@ -247,6 +299,11 @@ func attention(s *console.Status, now time.Time) []string {
 			add("run %s failed: %s", r.ID, r.Err)
 		}
 	}
+	for _, r := range s.Runs {
+		if r.Records == 0 && r.Missing > 0 {
+			add("%s: run %s got no record at all, although %d are known; nothing counts as deleted. Look at the source and its credentials", r.Source, r.ID, r.Missing)
+		}
+	}
 	for _, t := range s.Targets {
 		if t.Dead > 0 {
 			add("%s: %d dead letters: look with `syncer dead list`", t.Name, t.Dead)
@@ -254,8 +311,16 @@ func attention(s *console.Status, now time.Time) []string {
 		if !t.Oldest.IsZero() && now.Sub(t.Oldest) > time.Hour && t.Paused == nil {
 			add("%s: the oldest change waits since %s", t.Name, t.Oldest.Format(time.RFC3339))
 		}
-		if t.Left > 0 {
-			add("%s: %d people have a value that something at the target keeps changing back; it is left alone", t.Name, t.Left)
+		for _, name := range t.Labels {
+			add("%s: the label %q is another one than before: somebody deleted it and made it again, or gave its name to another. It is neither given nor taken until `syncer rebind target/%s`", t.Name, name, t.Name)
+		}
+		for _, v := range t.Values {
+			add("%s: %s of %s is left alone until the source says something else: something at the target keeps changing it back. See `syncer explain %s`",
+				t.Name, v.Attr, console.Words{}.Count(v.People, "person", "people", "", ""), v.Example)
+		}
+		if s.Store.Fresh && t.Found > t.Linked/2 {
+			add("the state file is new, but %d of %d people were found at %s just as syncer leaves them. If an earlier state was lost: who refused messages, who was erased and the bases "+
+				"of keep_edits are not known any more. If you have an export, stop syncer, remove the state file, run `syncer import FILE` and start again", t.Found, t.Linked, t.Name)
 		}
 	}
 	if s.Conflicts > 0 {

@@ -69,7 +69,15 @@ type Status struct {
 	People    int            `json:"people"`
 	Mapless   int            `json:"to_map"` // records waiting to be mapped
 	Conflicts int            `json:"conflicts"`
+	Strangers []Stranger     `json:"strangers,omitempty"`
 	Attention []string       `json:"attention"` // what needs somebody, most urgent first
+}
+
+// Stranger is a source or target that the state knows and the mapping file does not.
+type Stranger struct {
+	What string `json:"what"` // source, target
+	Name string `json:"name"`
+	Rows int    `json:"rows"` // its records, or the people with a link there
 }
 
 // MappingStatus is which mapping is in use.
@@ -106,11 +114,21 @@ type TargetStatus struct {
 	Linked    int            `json:"linked"`
 	Waiting   map[string]int `json:"waiting,omitempty"` // by kind
 	Left      int            `json:"left,omitempty"`    // people with a value that does not stay
+	Values    []LeftValue    `json:"left_values,omitempty"`
+	Labels    []string       `json:"strange_labels,omitempty"` // whose name has come to mean another one
+	Found     int            `json:"found,omitempty"`          // people whose contact was as desired before syncer wrote to it
 	Dead      int            `json:"dead"`
 	Mirror    time.Time      `json:"mirror,omitzero"`
 	Contacts  int            `json:"contacts"`
 	Budget    []Budget       `json:"budget"`
 	Delivered map[string]int `json:"delivered,omitempty"` // by outcome, since the start
+}
+
+// LeftValue is an attribute that is left alone, because something at the target keeps changing it back.
+type LeftValue struct {
+	Attr    string `json:"attr"` // without the word for its kind
+	People  int    `json:"people"`
+	Example string `json:"example"` // a record of one of them
 }
 
 // Budget is what is left of the calls of one scope.

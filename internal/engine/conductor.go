@@ -29,14 +29,15 @@ type Conductor struct {
 
 	defining chan struct{} // full while a delivery makes definitions, which takes calls
 
-	mu       sync.Mutex
-	busy     map[state.PersonID]bool
-	resting  map[state.PersonID]time.Time // people who change while they are written, and until when they are left
-	breaker  breaker
-	ready    bool               // place checked, catalog learnt, definitions made
-	usable   time.Time          // when definitions made last may be used
-	refusals int                // credential refusals in a row while the credential check passes
-	refused  map[string]refusal // definitions that the target does not let be made
+	mu        sync.Mutex
+	busy      map[state.PersonID]bool
+	resting   map[state.PersonID]time.Time // people who change while they are written, and until when they are left
+	breaker   breaker
+	ready     bool               // place checked, catalog learnt, definitions made
+	usable    time.Time          // when definitions made last may be used
+	refusals  int                // credential refusals in a row while the credential check passes
+	refused   map[string]refusal // definitions that the target does not let be made
+	strangers map[string]string  // labels whose name has come to mean another one, by folded name
 
 	paused atomic.Pointer[state.Paused]
 }
@@ -272,7 +273,7 @@ func (c *Conductor) drop(p state.PersonID) {
 func (c *Conductor) prepare(ctx context.Context, now time.Time) (next time.Time, ok bool) {
 	err := c.checkPlace(ctx)
 	if err == nil {
-		err = c.target.Learn(ctx)
+		err = c.learn(ctx)
 	}
 	if err != nil {
 		failure := contact.AsError(err)

@@ -37,6 +37,9 @@ func (c *Conductor) define(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.bindLabels(ctx, labels...); err != nil { // syncer made them itself
+		return err
+	}
 	c.log.Info("made what the mapping needs", "labels", len(labels), "fields", len(fields))
 	c.mu.Lock()
 	defer c.mu.Unlock()

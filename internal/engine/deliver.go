@@ -222,11 +222,7 @@ func (w *work) get(ctx context.Context) error {
 	})
 }
 
-func (w *work) diff() {
-	j := w.j
-	rules := w.c.target.Rules()
-	j.change = contact.Diff(&j.desired, j.optedOut, j.observed, j.link.Link, rules)
-}
+func (w *work) diff() { w.j.change = w.c.compare(w.j, w.j.link.Link) }
 
 // lookAgain makes sure that a value which is written only because of what stood there is not written over something
 // newer: that was seen a moment ago, or is read now.
@@ -287,7 +283,7 @@ func (w *work) presumes() bool {
 func (w *work) define(ctx context.Context) error {
 	c := w.c
 	if c.opts.CreateMissing && c.lacks(&w.j.change) {
-		if err := c.target.Learn(ctx); err != nil {
+		if err := c.learn(ctx); err != nil {
 			return err
 		}
 		if err := c.define(ctx); err != nil {

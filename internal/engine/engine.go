@@ -82,14 +82,13 @@ type TargetOptions struct {
 // Engine delivers. Everything it knows is in the store: it can be stopped at any moment and another one
 // started in its place.
 type Engine struct {
-	opts    Options
-	store   state.Store
-	plan    *mapping.Plan
-	now     func() time.Time
-	log     *slog.Logger
-	targets map[string]*Conductor
-	wake    chan struct{}
-	definitions
+	opts     Options
+	store    state.Store
+	plan     *mapping.Plan
+	now      func() time.Time
+	log      *slog.Logger
+	targets  map[string]*Conductor
+	wake     chan struct{}
 	fetchers fetchers
 }
 
@@ -153,9 +152,6 @@ func signal(c chan struct{}) {
 	default:
 	}
 }
-
-// definitions remembers, per source, what names its records were mapped under.
-type definitions struct{ mu sync.Mutex }
 
 // MappedUnder names everything besides the payload that decides how a record of a source is mapped: the
 // mapping file, the source's own definitions, and the day where an expression asks for it. A record mapped

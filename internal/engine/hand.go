@@ -25,7 +25,7 @@ func (e *Engine) View(k state.LinkKey) (v View, ok bool, err error) {
 	}
 	v = View{Link: j.link, Parts: j.parts, Observed: j.observed}
 	if c := e.targets[k.Target]; c != nil && j.wanted && !j.unread && len(j.desired.Blockers) == 0 {
-		v.Change = contact.Diff(&j.desired, j.optedOut, j.observed, j.link.Link, c.target.Rules())
+		v.Change = c.compare(j, j.link.Link)
 	}
 	return v, true, nil
 }
@@ -106,8 +106,8 @@ func (e *Engine) linkOf(tx state.Tx, key contact.Key, target string) (k state.Li
 }
 
 // Rebind accepts that a target's credentials open another place than before, and forgets all that was known of the
-// old one: which contact is whose and what the contacts look like. It refuses when they open the same place, for
-// then there is nothing to accept and much to lose.
+// old one: which contact is whose and what the contacts look like. When they open the same place, there is much to
+// lose and nothing to accept but labels that became others; without such labels it refuses.
 func (e *Engine) Rebind(ctx context.Context, target string) error {
 	c := e.targets[target]
 	id, name, err := c.target.Place(ctx)
@@ -115,13 +115,22 @@ func (e *Engine) Rebind(ctx context.Context, target string) error {
 		return err
 	}
 	what := "target/" + target
+	same := false
 	if err := e.store.View(func(tx state.Tx) error {
-		if known, ok := state.Places.Get(tx, what); ok && known.ID == id {
-			return &contact.Error{Kind: contact.Invalid, Message: "the credentials of " + target + " open the same place as before (" + name + "); there is nothing to rebind"}
-		}
+		known, ok := state.Places.Get(tx, what)
+		same = ok && known.ID == id
 		return nil
 	}); err != nil {
 		return err
+	}
+	if same {
+		if err := c.learn(ctx); err != nil {
+			return err
+		}
+		if labels := c.Strangers(); len(labels) > 0 {
+			return c.bindLabels(ctx, labels...)
+		}
+		return &contact.Error{Kind: contact.Invalid, Message: "the credentials of " + target + " open the same place as before (" + name + "); there is nothing to rebind"}
 	}
 	if err := e.forgetLinks(ctx, target); err != nil {
 		return err
@@ -131,6 +140,7 @@ func (e *Engine) Rebind(ctx context.Context, target string) error {
 	}
 	return e.store.Update(ctx, func(tx state.Tx) error {
 		state.WriteMirrorMark(tx, target, state.MirrorMark{})
+		forgetLabels(tx, target)
 		state.Places.Put(tx, what, state.Place{ID: id, Name: name, At: contact.Micros(e.now())})
 		return nil
 	})

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -26,6 +27,8 @@ import (
 // ledger and client, and the simulator with its throttle on. `go run ./bench/calls` runs them and prints the rows.
 
 const perHour = 2500
+
+var seed = flag.Uint64("hours.seed", 7, "of the moments at which live events come")
 
 // hours is a lab in a bubble.
 type hours struct {
@@ -199,7 +202,7 @@ func (h *hours) spread(n int, over time.Duration, burst time.Duration, random *r
 func TestHoursOfBacklog(t *testing.T) {
 	simulate(t, lab.Options{}, func(h *hours) {
 		h.waiting(10_000)
-		h.spread(100, 170*time.Minute, 77*time.Minute, rand.New(rand.NewPCG(1, 7)))
+		h.spread(100, 170*time.Minute, 77*time.Minute, rand.New(rand.NewPCG(1, *seed)))
 		time.Sleep(3*time.Hour - time.Since(h.began))
 		c := h.Calls()
 		used := float64(c.Contacts()) / (3 * perHour)
@@ -222,7 +225,7 @@ func TestHoursWithANeighbour(t *testing.T) {
 				time.Sleep(time.Hour / (perHour / 10))
 			}
 		})
-		others.Go(func() { h.spread(100, 220*time.Minute, 90*time.Minute, rand.New(rand.NewPCG(3, 7))) })
+		others.Go(func() { h.spread(100, 220*time.Minute, 90*time.Minute, rand.New(rand.NewPCG(3, *seed))) })
 		var refused, least = 0, perHour
 		for minute := 10; minute <= 240; minute += 10 {
 			time.Sleep(time.Duration(minute)*time.Minute - time.Since(h.began))

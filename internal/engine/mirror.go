@@ -176,7 +176,7 @@ func (m *Mirror) refresh(ctx context.Context) error {
 	}
 	if mark.Phase == "" {
 		m.retyped(ctx, &mark)
-		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same, mark.Rows = phaseLive, contact.Micros(m.e.now()), 0, 0, 0, 0
+		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same = phaseLive, contact.Micros(m.e.now()), 0, 0, 0
 	}
 	for mark.Phase != "" {
 		select {
@@ -227,7 +227,7 @@ const relearnEvery = 5 * time.Minute
 // the old values anew then, and that moves no contact's moment of change. A field that is new has no values yet.
 func (m *Mirror) retyped(ctx context.Context, mark *state.MirrorMark) {
 	if now := m.e.now(); now.Sub(m.learnt) >= relearnEvery {
-		if err := m.c.target.Learn(ctx); err != nil {
+		if err := m.c.learn(ctx); err != nil {
 			m.c.log.Info("the definitions could not be read again", "kind", contact.KindOf(err), "error", err)
 			return // contacts are worth more, and the next reading tries again
 		}
@@ -282,7 +282,6 @@ func (m *Mirror) advance(mark state.MirrorMark, page *contact.Listing) state.Mir
 			}
 		}
 	}
-	mark.Rows += len(page.Contacts)
 	if mark.Cursor = page.Next; mark.Cursor != "" {
 		return mark
 	}

@@ -97,7 +97,7 @@ func (w *work) unfinished(l *state.Link) bool {
 	if j.observed == nil || l.Contact == "" {
 		return false
 	}
-	again := contact.Diff(&j.desired, j.optedOut, j.observed, l.Link, w.c.target.Rules())
+	again := w.c.compare(j, l.Link)
 	w.c.omit(&again)
 	return !again.Empty()
 }

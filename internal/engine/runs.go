@@ -79,7 +79,7 @@ func (c *Conductor) waitReady(ctx context.Context) error {
 	if err := c.checkPlace(ctx); err != nil {
 		return err
 	}
-	return c.target.Learn(ctx)
+	return c.learn(ctx)
 }
 
 // forPlan brings the mirror up to date. When many of the run's people have no link yet, and a mirror that was
@@ -136,8 +136,8 @@ const planBatch = 200
 
 func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (state.PlanSums, []Planned, error) {
 	ctx = budget.WithLane(ctx, state.LaneBulk)
-	p := planner{c: c, labels: map[string]int{}}
-	p.sums.Linked, p.sums.Waiting, p.sums.Campaigns = c.linkedPeople(), map[string]int{}, map[string]int{}
+	p := planner{c: c, labels: map[string]int{}, named: c.named()}
+	p.sums.Linked, p.sums.Waiting, p.sums.Campaigns, p.sums.Dropped = c.linkedPeople(), map[string]int{}, map[string]int{}, map[string]int{}
 	p.campaigns, p.sums.Unread = c.campaigns(ctx)
 	var after *state.HoldKey
 	done := 0
@@ -186,6 +186,7 @@ type planner struct {
 	c         *Conductor
 	sums      state.PlanSums
 	labels    map[string]int // label operations, which share calls
+	named     []string       // labels that the mapping file names
 	campaigns []contact.Campaign
 	moved     []Planned // whose change differs from the one that was planned before
 }
@@ -259,6 +260,11 @@ func (p *planner) add(w *work, failure *contact.Error) {
 	if w.j.adopted {
 		p.sums.Adopted++
 	}
+	for _, name := range w.j.link.Base.Labels {
+		if !slices.Contains(p.named, name) {
+			p.sums.Dropped[name]++
+		}
+	}
 	ch, bulk := &w.j.change, p.c.bulkLabels()
 	if ch.Empty() {
 		return
@@ -279,6 +285,12 @@ func (p *planner) add(w *work, failure *contact.Error) {
 	}
 	p.miss(ch)
 	p.stir(w)
+}
+
+// named are the labels that the mapping file gives, takes away or writes for consent.
+func (c *Conductor) named() []string {
+	labels, _ := c.e.plan.Managed(c.name)
+	return append(append(labels, c.e.plan.Retired(c.name)...), c.target.Rules().OptOutLabel)
 }
 
 // miss notes the definitions that the change needs and the target lacks.

@@ -16,14 +16,6 @@ import (
 	"syncer/internal/state"
 )
 
-// refuse tells syncer, from a channel, that the bearer of a number wants no messages.
-func (h *hours) refuse(id contact.Identity) {
-	h.t.Helper()
-	_, err := h.Send(state.LaneConsent, contact.Event{Kind: contact.OptOut, Key: contact.Key{Source: "whatsapp", ID: "-"},
-		Identities: []contact.Identity{id}, Version: contact.Version{Event: h.Now().UnixMicro()}})
-	h.must(err)
-}
-
 func (h *hours) dead() (n int) {
 	h.must(h.Store.View(func(tx state.Tx) error {
 		n = state.Count(tx, state.Dead.Name)
@@ -223,6 +215,20 @@ func TestFilledMeanwhile(t *testing.T) {
 		h.put("crm", 1, "Ana Prado", "84 98000-0001", lab.Row{"cidade": "Natal"})
 		if c, _ := h.Weni.Contact(number(1)); c.Fields["cidade"] != "Caicó" {
 			t.Errorf("cidade is %q", c.Fields["cidade"])
+		}
+	})
+}
+
+// TestLabelThatLeftTheFile: a label was taken out of the mapping file. Whoever had it keeps it, and the plan asks.
+func TestLabelThatLeftTheFile(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
+		h.put("crm", 1, "Ana Prado", "84 98000-0001", lab.Row{"vip": true})
+		run := h.reload(strings.Replace(lab.Mapping, "        - {label: VIP, when: record.vip}\n", "", 1))
+		if run.Plan["weni"].Dropped["VIP"] != 1 || len(run.Plan["weni"].Dropped) != 1 {
+			t.Errorf("plan: %+v", run.Plan["weni"])
+		}
+		if c, _ := h.Weni.Contact(number(1)); !slices.Contains(c.Groups, "VIP") {
+			t.Errorf("contact: %+v", c)
 		}
 	})
 }

@@ -119,6 +119,7 @@ func AcceptOne(tx Tx, a *Arrival, how Travel) Receipt {
 			enqueue(tx, a.Key, &rec, a, how)
 		case Regressed:
 			rec.Regressed++
+			noteRegressed(tx, a, &rec)
 			apply(tx, &rec, a, a.Version) // the stored time was wrong
 			enqueue(tx, a.Key, &rec, a, how)
 		case Confirmed:
@@ -132,6 +133,18 @@ func AcceptOne(tx Tx, a *Arrival, how Travel) Receipt {
 	}
 	Records.Put(tx, a.Key, rec)
 	return receipt
+}
+
+// noteRegressed tells the people of a record that a reading of the source set it back.
+func noteRegressed(tx Tx, a *Arrival, rec *Record) {
+	key, told := a.Key, map[PersonID]bool{}
+	for _, p := range rec.Parts {
+		if p.Person == 0 || told[p.Person] {
+			continue
+		}
+		told[p.Person] = true
+		Note(tx, p.Person, Entry{At: a.at, What: string(Regressed), Record: &key, Text: "the source itself shows an older state than was stored; what it shows counts"})
+	}
 }
 
 // judge decides whether the event is news.

@@ -28,6 +28,19 @@ func ScanRecords(tx Tx, source string) iter.Seq[contact.Key] {
 	}
 }
 
+// Names lists the sources or targets that the keys of a table begin with.
+func Names(tx Tx, table string) (names []string) {
+	for from, more := []byte(nil), true; more; {
+		more = false
+		for k := range tx.Scan(table, nil, from) {
+			name, _ := cut(k)
+			names, from, more = append(names, name), append([]byte(name), 1), true // behind everything of this name
+			break
+		}
+	}
+	return names
+}
+
 // CountMirror counts the contacts in a target's mirror.
 func CountMirror(tx Tx, target string) (n int) {
 	for range tx.Scan(Mirror.Name, Prefix(target), nil) {

@@ -191,7 +191,6 @@ type MirrorMark struct {
 	Clock  int64  `json:"clock,omitempty"` // the target's, when the reading began
 	Newest int64  `json:"newest,omitempty"`
 	Same   int    `json:"same,omitempty"` // contacts that share Newest
-	Rows   int    `json:"rows,omitempty"`
 	// Fields are the types of the fields that mappings write; when one changes, everything is read again.
 	Fields string `json:"fields,omitempty"`
 }
@@ -318,6 +317,8 @@ type PlanSums struct {
 	Problems int `json:"problems,omitempty"`
 	// Missing are labels and fields that would be made first.
 	Missing []string `json:"missing,omitempty"`
+	// Dropped counts the people who bear a label that syncer gave and that the mapping file no longer names.
+	Dropped map[string]int `json:"dropped,omitempty"`
 	// Campaigns counts the people for whom a write would start a campaign, by its name.
 	Campaigns map[string]int `json:"campaigns,omitempty"`
 	// Unread says that the campaigns could not be read, so that nobody knows which would be started.

@@ -180,7 +180,7 @@ func (t *Target) definable(groups, keys []string) error {
 	}
 	var problems []string
 	for _, name := range groups {
-		if why := badGroup(name); why != "" {
+		if why := BadGroup(name); why != "" {
 			problems = append(problems, "group "+strconv.Quote(name)+" "+why)
 		}
 	}
@@ -203,8 +203,23 @@ func quotedAll(prefix string, names []string) []string {
 	return list
 }
 
-// badGroup gives the narrower of the rules of Weni and of newer versions.
-func badGroup(name string) string {
+// UsualLimit is how many groups, and how many fields, a workspace holds unless its support has raised it. The API
+// does not tell.
+const UsualLimit = 250
+
+// Writable finds out whether the workspace may be written to, by a write that names nothing: a suspended workspace
+// refuses that before it looks at it, any other one because nothing is named. Nothing can come of it.
+func (t *Target) Writable(ctx context.Context) error {
+	err := t.do(ctx, call{op: "weni: ask whether it may be written to", method: http.MethodPost, path: fieldsPath, body: map[string]any{}}, nil)
+	if contact.KindOf(err) == contact.Invalid {
+		return nil
+	}
+	return err
+}
+
+// BadGroup says why no group can have a name; empty when one can. It gives the narrower of the rules of Weni and of
+// newer versions.
+func BadGroup(name string) string {
 	first, _ := utf8.DecodeRuneInString(name)
 	switch {
 	case name == "":

@@ -12,6 +12,7 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"syncer/internal/contact"
+	"syncer/internal/outbound"
 )
 
 // learnAfter is how long a write waits for a definition that the workspace does not have: long enough for it
@@ -206,8 +207,8 @@ var (
 	number5 = regexp.MustCompile(`[0-9].*[0-9].*[0-9].*[0-9].*[0-9]`)
 )
 
-// scrub repeats what the server says, without what it echoes and without every word that the request itself
-// contained and everything that looks like a number, an address or an identifier.
+// scrub repeats what the server says, without what it echoes, without every word that the request itself contained,
+// and without everything that is no word of an error message.
 func (c *call) scrub(list []complaint) string {
 	sent := c.words()
 	var out []string
@@ -218,7 +219,11 @@ func (c *call) scrub(list []complaint) string {
 				words[i] = "…"
 			}
 		}
-		said := strings.Trim(strings.Join(words, " "), " .")
+		said := strings.Join(words, " ")
+		if !c.defines() {
+			said = outbound.Said(said) // it may name somebody who was not sent
+		}
+		said = strings.Trim(said, " .")
 		if runes := []rune(said); len(runes) > 160 {
 			said = string(runes[:160]) + "…"
 		}
@@ -242,11 +247,13 @@ func (c *call) scrub(list []complaint) string {
 
 var plainKey = regexp.MustCompile(`^[a-z][a-z0-9_]{0,35}(\.([a-z][a-z0-9_]{0,35}|[0-9]{1,3}))?$`)
 
-// words are the words of the values that the request carried. Those of a definition are the mapping's, and nobody's
-// data.
+// defines reports whether the call is about a field or group: its words are the mapping's, and nobody's data.
+func (c *call) defines() bool { return c.path == fieldsPath || c.path == groupsPath }
+
+// words are the words of the values that the request carried, unless it is a definition.
 func (c *call) words() map[string]bool {
 	sent := map[string]bool{}
-	if c.path == fieldsPath || c.path == groupsPath {
+	if c.defines() {
 		return sent
 	}
 	var walk func(v any)

@@ -114,6 +114,9 @@ var failures = []struct {
 	{name: "database", do: creating, status: 400, answer: `{"error":"pq: value too long for type character varying(255)"}`, kind: contact.Invalid, words: "value too long for type character varying(255)"},
 	{name: "echo in plain words", do: creating, status: 400, answer: `{"error":"contact Marina Exemplo of Pitanguinha already has 5584993100011 and marina@exemplo.com.br"}`,
 		kind: contact.Invalid, words: "contact … … of … already has … and …"},
+	// At first only what had been sent was left out, and the other contact's name was shown.
+	{name: "another contact", do: creating, status: 400, answer: `{"error":"o número é do contato marina do bairro novo"}`,
+		kind: contact.Invalid, words: "o número é do contato … do … novo"},
 	{name: "echo as key", do: creating, status: 400, answer: `{"whatsapp:5584993100011":["taken"]}`, kind: contact.Invalid, words: "…: taken"},
 	{name: "data that reads like a decision", do: creating, status: 400, answer: `{"urns":{"0":["Invalid URN: ext:is currently suspended. Ensure phone numbers contain country codes."]}}`,
 		kind: contact.Invalid, words: "urns.0: Invalid URN"},
