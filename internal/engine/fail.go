@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"syncer/internal/contact"
@@ -164,7 +165,7 @@ func (c *Conductor) lost(tx state.Tx, k state.LinkKey, l *state.Link) {
 // found; a second conflict is for people to solve.
 func (w *work) conflict(ctx context.Context, failure *contact.Error) {
 	c, j := w.c, w.j
-	if w.decided == "create" && j.link.Fails == 0 {
+	if !w.refusedBefore() && (w.decided == "create" || w.decided == "update" && len(j.change.AddURNs) > 0) {
 		in := time.Duration(0)
 		if c.target.Rules().Can.Changes {
 			if err := c.mirror.Fresh(ctx, 0, w.lane); err != nil && !errors.Is(err, errSlow) {
@@ -181,15 +182,21 @@ func (w *work) conflict(ctx context.Context, failure *contact.Error) {
 	w.end(ctx, "waiting", failure)
 }
 
+// refusedBefore reports whether the last attempt met a conflict too.
+func (w *work) refusedBefore() bool {
+	before := w.j.link.Waiting
+	return before != nil && before.Kind == contact.Conflict
+}
+
 // lagging is how long the second look waits when the first did not show who has the address: what targets list comes
 // from copies that are seconds behind.
 const lagging = 15 * time.Second
 
-// shows reports whether the mirror knows a contact with the person's number.
+// shows reports whether the mirror knows another contact with the person's number.
 func (w *work) shows() (found bool) {
 	id, ok := w.j.desired.Identity()
 	err := w.c.e.store.View(func(tx state.Tx) error {
-		found = ok && len(state.Bearers(tx, w.c.name, id)) > 0
+		found = ok && slices.ContainsFunc(state.Bearers(tx, w.c.name, id), func(m state.Mirrored) bool { return m.ID != w.j.link.Contact })
 		return nil
 	})
 	return found && err == nil
@@ -208,7 +215,7 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 	err := c.e.store.Update(ctx, func(tx state.Tx) error {
 		l, ok := state.Links.Get(tx, j.key)
 		if !ok {
-			return nil
+			return w.strand(tx)
 		}
 		if failure.Uncertain && w.decided == "create" {
 			if l.Doubt = 2; c.target.Rules().Can.Unique {

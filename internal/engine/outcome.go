@@ -49,7 +49,7 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		case done && (orphan || roused):
 			// Who they are without it is another question; what came meanwhile was not looked at.
 			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second))
-		case outcome != "written":
+		case outcome != "written" && !w.reread && !(outcome == "waiting" && w.wrote && w.withheld != nil):
 		case !done:
 			c.rest(j.key.Person, now)
 		case w.unfinished(&l):
@@ -102,12 +102,26 @@ func (w *work) unfinished(l *state.Link) bool {
 	return !again.Empty()
 }
 
-// strand keeps what was written for a person that was joined to another one meanwhile: the mirror knows the
-// contact, and the next delivery of the joined person finds it there.
+// strand keeps what was written for a person that was joined to another one meanwhile: with the link, if that came
+// along, and otherwise for whoever adopts the contact.
 func (w *work) strand(tx state.Tx) error {
-	if w.wrote && w.j.observed != nil {
-		state.ReflectWrite(tx, w.c.name, *w.j.observed, w.c.e.now())
+	c, j := w.c, w.j
+	if !w.wrote || j.observed == nil {
+		return nil
 	}
+	state.ReflectWrite(tx, c.name, *j.observed, c.e.now())
+	settle := func(base contact.Base) contact.Base {
+		return contact.Settle(&j.desired, &j.change, base, c.target.Rules(), j.optedOut)
+	}
+	if p := state.PersonAt(tx, c.name, j.observed.ID); p != 0 {
+		k := state.LinkKey{Target: c.name, Person: p}
+		if l, ok := state.Links.Get(tx, k); ok {
+			l.Base = settle(l.Base)
+			state.Links.Put(tx, k, l)
+		}
+		return nil
+	}
+	state.Keeps.Put(tx, state.At{Place: c.name, ID: j.observed.ID}, state.Kept{Created: j.change.Create, Base: settle(j.link.Base)})
 	return nil
 }
 

@@ -232,3 +232,27 @@ func TestLabelThatLeftTheFile(t *testing.T) {
 		}
 	})
 }
+
+// TestJoinedWhileTheyAreWritten: a contact was being made for somebody who turned out to be another person. The contact was
+// found again, as a stranger's: it could not be deleted any more, nor could its labels be told from others.
+func TestJoinedWhileTheyAreWritten(t *testing.T) {
+	r := newRig(t, strings.Replace(twoSources, "    contact:\n      name: =record.nome\n      phones: =record.fone\n      opt_out", "    on_delete: delete\n    contact:\n      name: =record.nome\n      phones: =record.fone\n      opt_out", 1))
+	if _, err := r.weni.Control.AddFault(sandbox.Fault{Method: "POST", Path: "/api/v2/contacts.json", Action: sandbox.FaultLatency, LatencyMS: 700, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	r.send("crm", crm("1", 1, "Ana Prado", "84 3222-0101", "")) // nobody's number yet
+	r.settle()
+	r.send("crm", crm("2", 1, "Ana Prado", "84 99000-0101", ""))
+	time.Sleep(300 * time.Millisecond)
+	r.send("crm", crm("1", 2, "Ana Prado", "84 99000-0101", "")) // both are one, the older one
+	r.settle()
+	if c := r.only(); c.Name != "Ana Prado" {
+		t.Errorf("contact: %+v", c)
+	}
+	r.remove("crm", "1")
+	r.remove("crm", "2")
+	r.settle()
+	if n := len(r.weni.Contacts()); n != 0 {
+		t.Errorf("the contact that syncer made is not deleted with its records")
+	}
+}
