@@ -237,7 +237,7 @@ func TestLabelThatLeftTheFile(t *testing.T) {
 // found again, as a stranger's: it could not be deleted any more, nor could its labels be told from others.
 func TestJoinedWhileTheyAreWritten(t *testing.T) {
 	r := newRig(t, strings.Replace(twoSources, "    contact:\n      name: =record.nome\n      phones: =record.fone\n      opt_out", "    on_delete: delete\n    contact:\n      name: =record.nome\n      phones: =record.fone\n      opt_out", 1))
-	if _, err := r.weni.Control.AddFault(sandbox.Fault{Method: "POST", Path: "/api/v2/contacts.json", Action: sandbox.FaultLatency, LatencyMS: 700, Times: 1}); err != nil {
+	if _, err := r.weni.Control.AddFault(sandbox.Fault{Method: "POST", Path: "/api/v2/contacts.json", Action: sandbox.FaultLatency, LatencyMS: 700, Times: 2}); err != nil {
 		t.Fatal(err)
 	}
 	r.send("crm", crm("1", 1, "Ana Prado", "84 3222-0101", "")) // nobody's number yet
