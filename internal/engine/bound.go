@@ -90,6 +90,9 @@ func (c *Conductor) Strangers() []string {
 // compare is what would bring a person's contact to what is desired, but for labels that are strangers.
 func (c *Conductor) compare(j *job, link contact.Link) contact.Change {
 	ch := contact.Diff(&j.desired, j.optedOut, j.observed, link, c.target.Rules())
+	if len(j.elsewhere) > 0 && !ch.Create {
+		leaveAddresses(&ch)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.strangers) == 0 {
@@ -104,3 +107,15 @@ func (c *Conductor) compare(j *job, link contact.Link) contact.Change {
 	}
 	return ch
 }
+
+// leaveAddresses leaves a number out that stands in another contact; everything else is written.
+func leaveAddresses(ch *contact.Change) {
+	ch.AddURNs, ch.DropURNs = nil, nil
+	for i := range ch.Steps {
+		if ch.Steps[i].Attr == "urns" {
+			ch.Steps[i].Kept = keptElsewhere
+		}
+	}
+}
+
+const keptElsewhere = "the number stands in another contact, and nothing is taken from it"

@@ -82,6 +82,7 @@ type work struct {
 	// whole is the change with its labels, when some of them are left to another delivery: see lot and labeler.
 	whole  *contact.Change
 	parked bool
+	reread bool // the contact was read again after the change was made out: it may differ in more
 	// withheld says why nothing but consent is written.
 	withheld *contact.Error
 	read     bool // the contact was read from the target in this delivery
@@ -112,6 +113,11 @@ func (w *work) deliver(ctx context.Context) {
 		w.fail(ctx, err)
 		return
 	}
+	if slices.ContainsFunc(j.change.Steps, func(s contact.Step) bool { return s.Kept == keptElsewhere }) {
+		w.c.e.conflict(ctx, "duplicate/"+w.c.name+"/"+j.elsewhere[0], state.Conflict{Kind: "duplicate", Target: w.c.name, Contacts: append([]string{j.link.Contact}, j.elsewhere...),
+			Records: j.desired.Keys, Message: "the person's number stands in another contact too; it is not taken from there. Merge them by hand or delete the other"})
+		w.withheld = &contact.Error{Kind: contact.Conflict, Message: keptElsewhere + " (" + strings.Join(j.elsewhere, ", ") + ")", Names: j.elsewhere}
+	}
 	if j.change.Empty() {
 		w.end(ctx, "unchanged", w.unmet())
 		return
@@ -140,7 +146,7 @@ func (w *work) deliver(ctx context.Context) {
 		w.putOffLabels()
 	}
 	err := w.write(ctx)
-	if contact.KindOf(err) == contact.Conflict && j.optedOut && len(j.change.AddURNs) > 0 && !j.change.Create {
+	if contact.KindOf(err) == contact.Conflict && w.refusedBefore() && j.optedOut && len(j.change.AddURNs) > 0 && !j.change.Create {
 		// Somebody has the new number. That keeps nobody from being left alone who asked for it.
 		w.onlyConsent(contact.AsError(err))
 		w.diff()
@@ -175,6 +181,8 @@ func (w *work) foregone() (outcome string, why *contact.Error) {
 			return "dead", why
 		}
 		w.onlyConsent(why)
+	case j.link.TakenBack && !j.desired.Leaving:
+		return "waiting", &contact.Error{Kind: contact.Gone, Message: "the contact was taken back by an undo, and is made again when the source says something else"}
 	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
 		return "waiting", &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"}
 	}

@@ -37,7 +37,7 @@ func (w *work) fail(ctx context.Context, err error) {
 	case contact.Suspended:
 		c.skip()
 		c.Pause(ctx, failure.Kind, failure.Error())
-		w.later(ctx, failure, j.link.Fails, time.Minute)
+		w.later(ctx, failure, j.link.Fails, 0) // the pause keeps it, and whoever ends that waits for nothing else
 	case contact.Unavailable:
 		w.unavailable(ctx, failure, now)
 	case contact.Gone:

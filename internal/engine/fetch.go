@@ -33,7 +33,7 @@ func (e *Engine) fetchThin(ctx context.Context, batch []dueRecord) error {
 	for name, list := range ids {
 		src, ok := e.opts.Sources[name]
 		if !ok || !src.Can().Get {
-			if err := e.postpone(ctx, name, list, time.Hour); err != nil {
+			if err := e.postpone(ctx, name, list, always(time.Hour)); err != nil {
 				return err
 			}
 			continue
@@ -97,7 +97,7 @@ func (e *Engine) fetch(ctx context.Context, name string, src source.Source) {
 		} else if ctx.Err() == nil {
 			failure := contact.AsError(err)
 			e.log.Warn("reading records from the source failed", "source", name, "records", len(ids), "kind", failure.Kind, "error", failure)
-			err = e.postpone(ctx, name, ids, retryIn(failure, 1, began))
+			err = e.postpone(ctx, name, ids, func(fails int) time.Duration { return max(retryIn(failure, 1, began), readAgainIn(fails)) })
 		}
 		if err != nil && ctx.Err() == nil {
 			e.log.Error("what was read from the source could not be stored", "source", name, "error", err)
@@ -133,7 +133,7 @@ func (e *Engine) acceptFetched(ctx context.Context, name string, asked []string,
 				rec.Thin = false // what stands is the best there is
 				state.Requeue(tx, k, &rec, rec.Lane, began)
 			} else {
-				state.Requeue(tx, k, &rec, rec.Lane, began.Add(time.Duration(rec.Fails*rec.Fails)*15*time.Second))
+				state.Requeue(tx, k, &rec, rec.Lane, began.Add(readAgainIn(rec.Fails)))
 			}
 			state.Records.Put(tx, k, rec)
 		}
@@ -141,14 +141,22 @@ func (e *Engine) acceptFetched(ctx context.Context, name string, asked []string,
 	})
 }
 
-// postpone puts thin records off.
-func (e *Engine) postpone(ctx context.Context, name string, ids []string, by time.Duration) error {
+func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+
+// readAgainIn is how long a record waits that could not be read so many times: one that never can be must not cost a
+// call every few seconds for ever.
+func readAgainIn(fails int) time.Duration {
+	return min(time.Duration(fails*fails)*15*time.Second, time.Hour)
+}
+
+// postpone puts thin records off. by is told how often each has failed.
+func (e *Engine) postpone(ctx context.Context, name string, ids []string, by func(fails int) time.Duration) error {
 	return e.store.Update(ctx, func(tx state.Tx) error {
 		for _, id := range ids {
 			k := contact.Key{Source: name, ID: id}
 			if rec, ok := state.Records.Get(tx, k); ok && rec.Due != 0 {
 				rec.Fails++
-				state.Requeue(tx, k, &rec, rec.Lane, e.now().Add(by))
+				state.Requeue(tx, k, &rec, rec.Lane, e.now().Add(by(rec.Fails)))
 				state.Records.Put(tx, k, rec)
 			}
 		}

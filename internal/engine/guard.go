@@ -55,7 +55,11 @@ func (g Guard) Judge(n contact.Counts, people int) (why string, held bool) {
 			percent = g.DeletesPercent
 		}
 		if limit := max(g.AtLeast, people*percent/100); k.n > limit {
-			return fmt.Sprintf("%d people would be %s, more than %d (%d %% of %d)", k.n, k.name, limit, percent, people), true
+			of := fmt.Sprintf("%d %% of %d", percent, people)
+			if limit == g.AtLeast {
+				of += " are fewer still"
+			}
+			return fmt.Sprintf("%d people would be %s, more than %d (%s)", k.n, k.name, limit, of), true
 		}
 	}
 	return "", false

@@ -55,7 +55,7 @@ func (e *Engine) LinkByHand(ctx context.Context, key contact.Key, target, id str
 		if owner := state.PersonAt(tx, target, id); owner != 0 && owner != k.Person {
 			return &contact.Error{Kind: contact.Conflict, Message: fmt.Sprintf("this contact is linked to person/%d; unlink that one first", owner)}
 		}
-		l.Link, l.Adopted, l.Gone, l.Waiting = contact.Link{}, &seen, false, nil
+		l.Link, l.Adopted, l.Gone, l.TakenBack, l.Waiting = contact.Link{}, &seen, false, false, nil
 		state.SetContact(tx, k, &l, id)
 		state.Reflect(tx, target, seen)
 		state.Schedule(tx, k, &l, state.LaneLive, e.now())

@@ -25,6 +25,9 @@ type job struct {
 	// forgotten says that the person behind the number asked to be erased: no contact is made for it again.
 	forgotten bool
 
+	// elsewhere are other contacts that bear the person's number: it is not taken from them.
+	elsewhere []string
+
 	// observed is the linked contact; nil while there is none. unread says that the mirror does not hold it
 	// whole, so that it must be read before it can be compared.
 	observed *contact.Observed
@@ -75,10 +78,33 @@ func (e *Engine) load(k state.LinkKey) (j *job, ok bool, err error) {
 		}
 	}
 	j.desired, j.wanted = contact.Fold(k.Target, j.parts)
+	e.leftover(j)
 	return j, true, e.store.View(func(tx state.Tx) error {
 		j.look(tx)
 		return nil
 	})
+}
+
+// leftover wants those labels away that syncer gave to the contact for somebody who is gone, and of which no mapping of
+// the person's own records speaks: the contact was taken over before they were taken back.
+func (e *Engine) leftover(j *job) {
+	for _, name := range j.link.Base.Labels {
+		if _, said := j.desired.Labels[name]; said || !j.wanted {
+			continue
+		}
+		theirs, ours := false, false
+		for _, s := range e.plan.Sources {
+			for _, c := range e.plan.Leave(s.Name) {
+				if _, speaks := c.For(j.key.Target).Labels[name]; speaks && slices.Contains(c.Targets, j.key.Target) {
+					mine := slices.ContainsFunc(j.parts, func(p contact.Part) bool { return p.Contact.Mapping == c.Mapping })
+					theirs, ours = theirs || !mine, ours || mine
+				}
+			}
+		}
+		if theirs && !ours {
+			j.desired.Labels[name] = false
+		}
+	}
 }
 
 // contribution is what one part of a record contributes now: its contact, or the leave of a contact that its
@@ -112,6 +138,13 @@ func (j *job) look(tx state.Tx) {
 		m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact})
 		if j.unread = !ok || m.Slim(); !j.unread {
 			j.observed = &m.Observed
+		}
+		if id, ok := j.desired.Identity(); ok {
+			for _, b := range state.Bearers(tx, j.key.Target, id) {
+				if b.ID != j.link.Contact {
+					j.elsewhere = append(j.elsewhere, b.ID)
+				}
+			}
 		}
 	}
 }

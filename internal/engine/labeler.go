@@ -331,7 +331,7 @@ func (w *work) inactive(ctx context.Context, failure *contact.Error) {
 	if seen.Status == contact.Active {
 		seen.Status = contact.Archived // some targets do not tell archived contacts from active ones
 	}
-	w.j.observed = &seen
+	w.j.observed, w.reread = &seen, true
 	err = w.c.e.store.Update(ctx, func(tx state.Tx) error {
 		state.Reflect(tx, w.c.name, seen)
 		return nil

@@ -201,10 +201,18 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 	}
 	// The link is stored at once: whatever happens next, this contact is theirs and no second one is made.
 	err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
+		var theirs contact.Link // what syncer gave to the contact for somebody who is gone is still its own to take back
 		if owner := state.PersonAt(tx, w.c.name, seen.ID); owner != 0 && owner != j.key.Person {
 			if owner != m.from {
-				return &contact.Error{Kind: contact.Conflict, Message: "the contact was linked to another person meanwhile", Names: []string{seen.ID}}
+				return &contact.Error{Kind: contact.Unready, Message: "the contact was linked to another person meanwhile; looking again", Names: []string{seen.ID},
+					Until: w.c.e.now().Add(time.Second)}
 			}
+			before, _ := state.Links.Get(tx, state.LinkKey{Target: w.c.name, Person: owner})
+			if w.c.isBusy(owner) {
+				return &contact.Error{Kind: contact.Unready, Message: "somebody who is gone is just being delivered to the contact; it is taken over afterwards",
+					Until: w.c.e.now().Add(2 * time.Second)}
+			}
+			theirs = before.Link
 			w.c.e.takeOver(tx, w.c.name, owner)
 		}
 		l, ok := state.Links.Get(tx, j.key)
@@ -213,7 +221,7 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 		}
 		state.SetContact(tx, j.key, &l, seen.ID)
 		before := seen
-		l.Adopted, l.Gone, l.Created = &before, false, false
+		l.Adopted, l.Gone, l.TakenBack, l.Link = &before, false, false, theirs
 		at := state.At{Place: w.c.name, ID: seen.ID}
 		if kept, ok := state.Keeps.Get(tx, at); ok { // an export remembers what a lost state knew of it
 			l.Created, l.Base = kept.Created, kept.Base
@@ -229,6 +237,10 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 		return err
 	}
 	j.adopted, j.observed, j.unread = true, &seen, false
+	w.c.e.leftover(j)
+	if j.elsewhere = m.also; m.taken != "" {
+		j.elsewhere = append(j.elsewhere, m.taken)
+	}
 	return nil
 }
 

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -178,6 +180,7 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		m.retyped(ctx, &mark)
 		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same = phaseLive, contact.Micros(m.e.now()), 0, 0, 0
 	}
+	var circle Circle
 	for mark.Phase != "" {
 		select {
 		case <-m.stopping:
@@ -188,13 +191,21 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		page, err := m.c.target.List(ctx, m.query(&mark), mark.Cursor)
 		if contact.KindOf(err) == contact.Invalid && mark.Cursor != "" {
 			// The target does not take its own cursor any more: this phase begins again.
-			mark.Cursor = ""
+			mark.Cursor, circle = "", Circle{}
 			continue
 		}
 		if err != nil {
 			return err
 		}
 		next := m.advance(mark, &page)
+		if next.Phase != mark.Phase {
+			circle = Circle{} // another list, which may show the same contacts
+		}
+		endless := next.Cursor != "" && circle.Closes(pageRows(&page))
+		if endless {
+			next = mark
+			next.Cursor = "" // the phase begins again at the next reading
+		}
 		for some := range slices.Chunk(page.Contacts, mirrorBatch) {
 			if err := m.e.store.Update(ctx, func(tx state.Tx) error {
 				for i := range some {
@@ -214,10 +225,25 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		mark = next
+		if mark = next; endless {
+			return &contact.Error{Kind: contact.Unavailable, Op: "list contacts", Message: "its list has no end: a page came again that was read before"}
+		}
 	}
 	m.c.Wake()
 	return nil
+}
+
+// pageRows are what tells pages apart. A contact that changes while everybody is read comes again, in a new state.
+func pageRows(page *contact.Listing) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, list := range [][]contact.Observed{page.Contacts, page.Gone} {
+			for i := range list {
+				if !yield(binary.AppendVarint([]byte(list[i].ID), contact.Micros(list[i].Modified))) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // relearnEvery is how often a reading looks at the target's definitions first.
@@ -340,7 +366,7 @@ func (m *Mirror) concerned(tx state.Tx, before, now *contact.Observed) {
 		}
 		claims, _ := state.Claims.Get(tx, id)
 		for _, c := range claims {
-			if l, ok := state.Links.Get(tx, state.LinkKey{Target: m.c.name, Person: c.Person}); ok && l.Contact == "" && !l.Gone {
+			if l, ok := state.Links.Get(tx, state.LinkKey{Target: m.c.name, Person: c.Person}); ok && (l.Contact == "" && !l.Gone || l.Waiting != nil && l.Waiting.Kind == contact.Conflict) {
 				m.due(tx, c.Person)
 			}
 		}

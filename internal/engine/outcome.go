@@ -174,8 +174,7 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	if ch.Delete {
 		state.Unreflect(tx, c.name, l.Contact)
 		state.SetContact(tx, j.key, l, "")
-		// A contact that was made and taken back is not made again by itself.
-		l.Link, l.Adopted, l.Gone = contact.Link{}, nil, l.Undo != ""
+		l.Link, l.Adopted, l.TakenBack = contact.Link{}, nil, l.Undo != ""
 		return
 	}
 	if ch.Create && l.Contact == "" {
@@ -184,6 +183,13 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	}
 	base := l.Base
 	l.Base = contact.Settle(&j.desired, ch, base, c.target.Rules(), j.optedOut)
+	if w.whole != nil && !ch.Relabels() {
+		for _, name := range base.Labels {
+			if slices.Contains(w.whole.RemoveLabels, name) && !slices.Contains(l.Base.Labels, name) {
+				l.Base.Labels = append(l.Base.Labels, name) // it is still there: taking it back was put off
+			}
+		}
+	}
 	if l.Undo != "" {
 		w.leave(l)
 	} else {
@@ -226,7 +232,9 @@ func (w *work) hold(ctx context.Context, run, why string) {
 			r = state.Run{ID: run, Kind: "guard", Started: contact.Micros(c.e.now())}
 		}
 		r.State, r.Why = RunHeld, why
-		r.Held++
+		if !c.e.heldElsewhere(tx, run, j.key) {
+			r.Held++ // people are counted, not what is to be done for them
+		}
 		people = r.Held
 		state.Runs.Put(tx, run, r)
 		held := state.Held{Seq: j.person.Seq, Change: j.change, Why: why, Keys: j.person.Records, Contact: j.link.Contact}

@@ -107,7 +107,7 @@ func (e *Engine) early(ctx context.Context, batch []dueRecord) ([]dueRecord, err
 		return true
 	})
 	for name, ids := range wait {
-		if err := e.postpone(ctx, name, ids, 5*time.Second); err != nil {
+		if err := e.postpone(ctx, name, ids, always(5*time.Second)); err != nil {
 			return nil, err
 		}
 	}
@@ -213,6 +213,9 @@ func (e *Engine) makeDue(tx state.Tx, p state.PersonID, d *dueRecord, how state.
 		}
 		if !slices.Contains(person.Targets, name) {
 			person.Targets = append(person.Targets, name)
+		}
+		if events > 0 {
+			l.TakenBack = false
 		}
 		e.push(tx, k, &l, how, first)
 		state.Links.Put(tx, k, l)

@@ -235,8 +235,12 @@ func (p *planner) some(ctx context.Context, keys []state.HoldKey) error {
 						outcome = "dead"
 					}
 				}
+				seq := w.j.person.Seq
+				if l.Undo != "" {
+					seq = l.Done
+				}
 				w.record(tx, &l, outcome, failures[i], now)
-				state.Finish(tx, w.j.key, &l, w.j.person.Seq, now)
+				state.Finish(tx, w.j.key, &l, seq, now)
 				state.Links.Put(tx, w.j.key, l)
 				continue
 			}
@@ -271,7 +275,7 @@ func (p *planner) add(w *work, failure *contact.Error) {
 	}
 	p.sums.People++
 	p.sums.Counts = p.sums.Counts.Add(ch.Counts())
-	p.sums.Calls += estimate(ch, bulk)
+	p.sums.Calls += estimate(ch, &p.c.target.Rules().Can)
 	if ch.Block {
 		p.sums.Other++
 	}
@@ -405,30 +409,32 @@ func (c *Conductor) linkedPeople() (n int) {
 	return n
 }
 
-// Release lets the people of a run go, in the bulk lane: all of them, or those a filter chooses, at most
-// limit (0: no limit). It returns how many.
+// Release lets the people of a run go, in the bulk lane: all of them, or those a filter chooses, at most limit (0: no
+// limit), each at all of their targets. It returns how many people that were.
 func (e *Engine) Release(ctx context.Context, run string, choose func(Planned) bool, limit int) (int, error) {
-	n := 0
+	chosen := map[state.PersonID]bool{}
 	var after *state.HoldKey
 	for {
 		var keys []state.HoldKey
+		more := false
 		if err := e.store.View(func(tx state.Tx) error {
-			keys = keys[:0]
+			keys, more = keys[:0], false
 			for k, h := range state.Holds.All(tx, state.Prefix(run), after) {
 				kk := k
-				after = &kk
-				if choose != nil && !choose(Planned{k.LinkKey, h}) {
+				after, more = &kk, true
+				if choose != nil && !choose(Planned{k.LinkKey, h}) || limit > 0 && len(chosen) >= limit && !chosen[k.Person] {
 					continue
 				}
-				if keys = append(keys, k); len(keys) == planBatch || limit > 0 && n+len(keys) == limit {
+				chosen[k.Person] = true
+				if keys = append(keys, k); len(keys) == planBatch {
 					break
 				}
 			}
 			return nil
 		}); err != nil {
-			return n, err
+			return len(chosen), err
 		}
-		if len(keys) == 0 {
+		if !more {
 			break
 		}
 		if err := e.store.Update(ctx, func(tx state.Tx) error {
@@ -446,14 +452,39 @@ func (e *Engine) Release(ctx context.Context, run string, choose func(Planned) b
 			}
 			return nil
 		}); err != nil {
-			return n, err
-		}
-		if n += len(keys); limit > 0 && n >= limit {
-			break
+			return len(chosen), err
 		}
 	}
 	e.WakeAll()
-	return n, nil
+	return len(chosen), nil
+}
+
+// heldElsewhere reports whether a run holds a person back at another target.
+func (e *Engine) heldElsewhere(tx state.Tx, run string, k state.LinkKey) bool {
+	for name := range e.targets {
+		if _, held := state.Holds.Get(tx, state.HoldKey{Run: run, LinkKey: state.LinkKey{Target: name, Person: k.Person}}); held {
+			return true
+		}
+	}
+	return false
+}
+
+// HeldPeople counts the people whom a run holds back, at whatever targets.
+func (e *Engine) HeldPeople(run string) (n int, err error) {
+	err = e.store.View(func(tx state.Tx) error {
+		n = HeldPeople(tx, run)
+		return nil
+	})
+	return n, err
+}
+
+// HeldPeople counts the people whom a run holds back, at whatever targets.
+func HeldPeople(tx state.Tx, run string) int {
+	people := map[state.PersonID]struct{}{}
+	for k := range state.Holds.Keys(tx, state.Prefix(run)) {
+		people[k.Person] = struct{}{}
+	}
+	return len(people)
 }
 
 // Replace hands what one run holds over to another, which will judge it anew.
@@ -569,16 +600,20 @@ func (e *Engine) EachRecord(ctx context.Context, sourceName string, do func([]co
 }
 
 // estimate is how many calls a change takes in the contacts scope.
-func estimate(c *contact.Change, bulk bool) (n int) {
+func estimate(c *contact.Change, can *contact.Capabilities) (n int) {
+	labels := 0 // where they are set contact by contact
+	if can.BulkLabels == 0 && c.Relabels() {
+		labels = 1
+	}
 	switch {
+	case c.Create && !can.Changes:
+		return 2 + labels // whoever cannot be mirrored is looked up first
 	case c.Create, c.Delete:
 		return 1
 	case c.Writes():
 		if n = 1; len(c.AddURNs) > 0 {
 			n += 1 + len(c.AddURNs) // the list is read, and every new address looked up
 		}
-	case c.Relabels() && !bulk:
-		n = 1
 	}
-	return n
+	return n + labels
 }

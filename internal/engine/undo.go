@@ -106,6 +106,8 @@ func (w *work) reverse(done *state.Done) {
 	if done.Change.Create {
 		if !seen.LastSeen.IsZero() {
 			ch.Steps = append(ch.Steps, contact.Step{Attr: "contact", Kept: "the person has written since; the contact stays"})
+		} else if j.link.At > done.At {
+			ch.Steps = append(ch.Steps, contact.Step{Attr: "contact", Kept: "it was written again since; the contact stays"})
 		} else if w.c.target.Rules().Can.Delete {
 			ch.Delete = true
 			step("contact", seen.ID, "")

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,6 +128,8 @@ func (r *Runner) Run(ctx context.Context, ask Ask) (state.Run, error) {
 		if ctx.Err() == nil && run.State != engine.RunWalking {
 			run.State, run.Ended = engine.RunFailed, contact.Micros(r.Now())
 		}
+	} else {
+		run.Err = ""
 	}
 	saveErr := r.save(context.WithoutCancel(ctx), run)
 	if ctx.Err() == nil {
@@ -149,7 +152,10 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 			case old.Source != ask.Source || old.Kind != ask.Kind || !interrupted:
 			case now.Sub(contact.FromMicros(old.Started)) < resumeWithin:
 				run = old
-				run.Err, run.Yes = "", old.Yes || ask.Yes
+				run.Yes = old.Yes || ask.Yes // what it broke off for is told until it gets further
+				if run.Kind == Mapping {
+					run.State = engine.RunWalking // whom it had done with, it had by a file that may not be in use any more
+				}
 				state.Runs.Put(tx, run.ID, run)
 				return nil
 			default:
@@ -161,7 +167,7 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 			state.DropWalked(tx, old.ID)
 			state.Runs.Put(tx, old.ID, old)
 		}
-		run = state.Run{ID: runID(tx, ask, now), Source: ask.Source, Kind: ask.Kind, State: engine.RunWalking, Started: contact.Micros(now), Yes: ask.Yes}
+		run = state.Run{Source: ask.Source, Kind: ask.Kind, State: engine.RunWalking, Started: contact.Micros(now), Yes: ask.Yes}
 		if ask.Kind == Changes {
 			mark, ok := state.Marks.Get(tx, watermark(ask.Source))
 			if !ok || !r.Sources[ask.Source].Can().Since {
@@ -170,6 +176,7 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 				run.Since = mark.At
 			}
 		}
+		run.ID = runID(tx, &run)
 		state.Marks.Put(tx, started(ask.Source, ask.Kind), state.Mark{At: contact.Micros(now)})
 		state.Runs.Put(tx, run.ID, run)
 		return nil
@@ -182,10 +189,10 @@ func started(source, kind string) string { return "started/" + source + "/" + ki
 func released(source string) string      { return "released/" + source }
 
 // runID is short enough to type: what, of which source, number.
-func runID(tx state.Tx, ask Ask, _ time.Time) string {
-	name := ask.Kind
-	if ask.Source != "" {
-		name = ask.Source + "-" + ask.Kind
+func runID(tx state.Tx, run *state.Run) string {
+	name := run.Kind
+	if run.Source != "" {
+		name = run.Source + "-" + run.Kind
 	}
 	return fmt.Sprintf("%s-%d", name, tx.Next(state.Runs.Name))
 }
@@ -196,11 +203,7 @@ func (r *Runner) save(ctx context.Context, run state.Run) error {
 	return r.Store.Update(ctx, func(tx state.Tx) error {
 		after := run
 		if after.State == engine.RunReleased || after.State == engine.RunDone {
-			held := 0
-			for range state.Holds.All(tx, state.Prefix(run.ID), nil) {
-				held++
-			}
-			if held > 0 {
+			if held := engine.HeldPeople(tx, run.ID); held > 0 {
 				after.State, after.Held, after.Why = engine.RunHeld, held, "they changed since the plan was made"
 			}
 		}
@@ -253,8 +256,18 @@ func (r *Runner) plan(ctx context.Context, run *state.Run, ask Ask) (unplanned, 
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case unplanned == nil || contact.KindOf(unplanned) != contact.Throttled || waits >= maxWaits || !r.rest(ctx, unplanned):
+		case unplanned == nil || contact.KindOf(unplanned) != contact.Throttled && contact.KindOf(unplanned) != contact.Unready || waits >= maxWaits || !r.rest(ctx, run, unplanned):
 			return unplanned, ctx.Err()
+		}
+	}
+}
+
+// prepare reads the source's definitions, with as much patience as its rows are read.
+func (r *Runner) prepare(ctx context.Context, run *state.Run) error {
+	for waits := 0; ; waits++ {
+		err := r.Prepare(ctx, run.Source)
+		if err == nil || waits >= maxWaits || !r.rest(ctx, run, err) {
+			return err
 		}
 	}
 }
@@ -272,7 +285,7 @@ func (r *Runner) gather(ctx context.Context, run *state.Run, ask Ask) error {
 	case Replay:
 		return r.Engine.HoldAll(ctx, run.Source, run.ID)
 	}
-	if err := r.Prepare(ctx, run.Source); err != nil {
+	if err := r.prepare(ctx, run); err != nil {
 		return fmt.Errorf("the source's definitions cannot be read: %w", err)
 	}
 	if err := r.walk(ctx, run, ask); err != nil {
@@ -343,9 +356,9 @@ func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
 // judge releases the finished plan or holds it. Where a target could not be planned, the run does not count as one
 // that was let through.
 func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned error) error {
-	people := 0
-	for _, s := range run.Plan {
-		people += s.People
+	people, err := r.Engine.HeldPeople(run.ID)
+	if err != nil {
+		return err
 	}
 	run.Held, run.Ended = people, contact.Micros(r.Now())
 	note := func(any bool) error {
@@ -356,6 +369,9 @@ func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned e
 	}
 	if people == 0 {
 		run.State = engine.RunDone
+		if run.Kind == Mapping {
+			run.Why = dropped(run)
+		}
 		return note(false)
 	}
 	run.Why = r.reason(run, ask)
@@ -384,11 +400,8 @@ func (r *Runner) reason(run *state.Run, ask Ask) string {
 		return "it was asked for as a plan"
 	}
 	if run.Kind == Mapping {
-		why := "the mapping file changed"
-		if alarm := r.alarm(run); alarm != "" {
-			why += "; " + alarm
-		}
-		return why
+		why := []string{"the mapping file changed", r.alarm(run), dropped(run)}
+		return strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; ")
 	}
 	if run.Why != "" {
 		return run.Why
@@ -403,6 +416,20 @@ func (r *Runner) reason(run *state.Run, ask Ask) string {
 		return "it is the first run of this source"
 	}
 	return r.alarm(run)
+}
+
+// dropped asks what is to become of labels that left the mapping file; empty when none did.
+func dropped(run *state.Run) string {
+	var labels []string
+	for _, name := range slices.Sorted(maps.Keys(run.Plan)) {
+		for _, label := range slices.Sorted(maps.Keys(run.Plan[name].Dropped)) {
+			labels = append(labels, fmt.Sprintf("%q", label))
+		}
+	}
+	if len(labels) == 0 {
+		return ""
+	}
+	return "people keep the labels " + strings.Join(labels, ", ") + ", which the file no longer names; list them under `retired` to have them taken away"
 }
 
 // alarm says what of a plan is more than passes without somebody's consent; empty when nothing is.
@@ -495,8 +522,19 @@ func (r *Runner) Undo(ctx context.Context, id string) (state.Run, error) {
 	if n == 0 {
 		return state.Run{}, fmt.Errorf("run %q changed nobody, or too long ago to be undone", id)
 	}
-	run := state.Run{ID: undo, Kind: "undo", State: engine.RunHeld, Started: contact.Micros(r.Now()), Held: n, Why: "it takes back " + id}
-	return run, r.save(ctx, run)
+	run := state.Run{ID: undo, Kind: "undo", State: engine.RunPlanning, Started: contact.Micros(r.Now())}
+	if err := r.save(ctx, run); err != nil {
+		return run, err
+	}
+	run.State, run.Why = engine.RunHeld, "it takes back "+id
+	run.Plan, err = r.Engine.PlanRun(ctx, undo, nil)
+	if err != nil {
+		run.Why += "; not all of it could be compared: " + err.Error()
+	}
+	if run.Held, err = r.Engine.HeldPeople(undo); err == nil && run.Held == 0 {
+		run.State, run.Why = engine.RunDone, "there is nothing left to take back of "+id
+	}
+	return run, errors.Join(err, r.save(ctx, run))
 }
 
 // Discard drops what a run holds back: nothing of it is delivered until the people change again.

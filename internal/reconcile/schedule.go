@@ -85,23 +85,21 @@ func (t Timetable) kinds() map[string]cron.Schedule {
 	return m
 }
 
-// missed finds the runs that should have begun while syncer was down, or that were interrupted. A full run
-// makes up for a changes run of the same source.
+// missed finds the runs that should have begun while syncer was down, where a full run makes up for a changes run of
+// the same source, and those that were interrupted, whoever had begun them: until they go on they hold people back.
 func (s *Scheduler) missed() (asks []Ask, err error) {
 	now := s.Now()
 	err = s.Store.View(func(tx state.Tx) error {
 		asks = nil
 		for _, t := range s.Timetable {
-			for _, kind := range []string{Full, Changes} {
+			made := false
+			for _, kind := range []string{Full, Changes, Replay} {
 				schedule := t.kinds()[kind]
-				if schedule == nil {
-					continue
-				}
 				last, ok := state.Marks.Get(tx, started(t.Source, kind))
-				if !ok && kind == Full || ok && interrupted(tx, t.Source, kind) ||
-					ok && !schedule.Next(contact.FromMicros(last.At).In(s.Location)).After(now) {
+				if Interrupted(tx, t.Source, kind) ||
+					!made && schedule != nil && (!ok && kind == Full || ok && !schedule.Next(contact.FromMicros(last.At).In(s.Location)).After(now)) {
 					asks = append(asks, Ask{Source: t.Source, Kind: kind})
-					break
+					made = true
 				}
 			}
 		}
@@ -110,7 +108,8 @@ func (s *Scheduler) missed() (asks []Ask, err error) {
 	return asks, err
 }
 
-func interrupted(tx state.Tx, source, kind string) bool {
+// Interrupted reports whether a run of a kind was cut short and is still to go on.
+func Interrupted(tx state.Tx, source, kind string) bool {
 	for _, r := range state.Runs.All(tx, nil, nil) {
 		if r.Source == source && r.Kind == kind && (r.State == "walking" || r.State == "planning") {
 			return true

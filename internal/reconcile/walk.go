@@ -2,7 +2,8 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -26,9 +27,11 @@ func (r *Runner) walk(ctx context.Context, run *state.Run, ask Ask) error {
 	w := window(run)
 	waits := 0
 	seen := map[string]bool{}
+	var circle engine.Circle
+	resumed := run.Cursor != ""
 	for pages := 0; ; pages++ {
 		if pages > maxPages || run.Cursor != "" && seen[run.Cursor] {
-			return fmt.Errorf("the source's pages do not end: the same page came twice")
+			return r.astray(run)
 		}
 		seen[run.Cursor] = true
 		if st := r.Store.Stats(); st.Fullness() > 0.8 {
@@ -36,8 +39,13 @@ func (r *Runner) walk(ctx context.Context, run *state.Run, ask Ask) error {
 		}
 		began := r.Now()
 		page, err := src.List(ctx, w, run.Cursor)
+		if resumed && contact.KindOf(err) == contact.Invalid {
+			// The source does not take its own cursor any more, which has got old or led astray: the walk begins again.
+			run.Cursor, resumed, seen = "", false, map[string]bool{}
+			continue
+		}
 		if err != nil {
-			if waits++; waits > maxWaits || !r.rest(ctx, err) {
+			if waits++; waits > maxWaits || !r.rest(ctx, run, err) {
 				return err
 			}
 			delete(seen, run.Cursor)
@@ -54,20 +62,44 @@ func (r *Runner) walk(ctx context.Context, run *state.Run, ask Ask) error {
 		if page.Next == "" {
 			return nil
 		}
+		if circle.Closes(rowsOf(page.Events)) {
+			return r.astray(run)
+		}
+	}
+}
+
+// astray ends a walk that would never end. The next one begins at the beginning: the cursor that led here is no good.
+func (r *Runner) astray(run *state.Run) error {
+	run.Cursor = ""
+	return errors.New("the source's pages do not end: the same page came twice")
+}
+
+// rowsOf are what tells pages apart.
+func rowsOf(events []contact.Event) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range events {
+			row := events[i].Payload
+			if row == nil {
+				row = []byte(events[i].Key.ID)
+			}
+			if !yield(row) {
+				return
+			}
+		}
 	}
 }
 
 // rest waits out a failure that time heals; false when it does not.
-func (r *Runner) rest(ctx context.Context, err error) bool {
+func (r *Runner) rest(ctx context.Context, run *state.Run, err error) bool {
 	failure := contact.AsError(err)
 	var d time.Duration
 	switch failure.Kind {
-	case contact.Throttled, contact.Unavailable:
+	case contact.Throttled, contact.Unavailable, contact.Unready:
 		d = min(max(failure.Until.Sub(r.Now()), 2*time.Second), time.Hour)
 	default:
 		return false
 	}
-	r.Logger.Warn("the source asks to wait", "kind", failure.Kind, "seconds", int(d.Seconds()), "error", failure)
+	r.Logger.Warn("the run waits", "run", run.ID, "kind", failure.Kind, "seconds", int(d.Seconds()), "error", failure)
 	select {
 	case <-time.After(d):
 		return true
@@ -91,6 +123,7 @@ func (r *Runner) accept(ctx context.Context, run *state.Run, under string, event
 		chunks = [][]contact.Event{nil}
 	}
 	for i, part := range chunks {
+		run.Err = "" // it got further
 		after := *run
 		arrivals := state.Prepare(r.Now(), part)
 		ahead := make([]*engine.Mapped, len(part))
@@ -178,22 +211,8 @@ func (r *Runner) missing(ctx context.Context, run *state.Run) error {
 	if !src.Can().Deletes {
 		return nil
 	}
-	var gone []contact.Key
-	live := 0
-	if err := r.Engine.EachRecord(ctx, run.Source, func(keys []contact.Key, recs []state.Record, _ [][]byte) error {
-		return r.Store.View(func(tx state.Tx) error {
-			for i, k := range keys {
-				if recs[i].Deleted || recs[i].Arrived >= run.Started {
-					continue
-				}
-				live++
-				if !state.WasWalked(tx, run.ID, recs[i].Num) {
-					gone = append(gone, k)
-				}
-			}
-			return nil
-		})
-	}); err != nil {
+	gone, live, err := r.unseen(ctx, run)
+	if err != nil {
 		return err
 	}
 	run.Missing = len(gone)
@@ -219,6 +238,33 @@ func (r *Runner) missing(ctx context.Context, run *state.Run) error {
 	return nil
 }
 
+// unseen returns the records that were known before the run and that its walk did not show, and how many were known.
+// It reads no payloads, which are most of what a store holds, and no snapshot for long: old pages stay pinned.
+func (r *Runner) unseen(ctx context.Context, run *state.Run) (gone []contact.Key, live int, err error) {
+	const batch = 1000
+	var last *contact.Key
+	for read := batch; read == batch && err == nil; err = ctx.Err() {
+		read = 0
+		if err := r.Store.View(func(tx state.Tx) error {
+			for k, rec := range state.Records.All(tx, state.Prefix(run.Source), last) {
+				if !rec.Deleted && rec.Arrived < run.Started {
+					if live++; !state.WasWalked(tx, run.ID, rec.Num) {
+						gone = append(gone, k)
+					}
+				}
+				if read++; read == batch {
+					last = &k
+					break
+				}
+			}
+			return nil
+		}); err != nil {
+			return nil, 0, err
+		}
+	}
+	return gone, live, err
+}
+
 // confirm asks the source for records that its list did not show.
 func (r *Runner) confirm(ctx context.Context, run *state.Run, keys []contact.Key) error {
 	ids := make([]string, len(keys))
@@ -229,7 +275,7 @@ func (r *Runner) confirm(ctx context.Context, run *state.Run, keys []contact.Key
 		began := r.Now()
 		found, err := r.Sources[run.Source].Get(ctx, ids)
 		if err != nil {
-			if waits > maxWaits || !r.rest(ctx, err) {
+			if waits > maxWaits || !r.rest(ctx, run, err) {
 				return err
 			}
 			continue

@@ -290,7 +290,7 @@ func Dequeue(tx Tx, k contact.Key, rec *Record) {
 func DueRecords(tx Tx, now time.Time, limit int) (keys []contact.Key, next time.Time) {
 	for lane := LaneConsent; lane <= LaneBulk; lane++ {
 		for k := range tx.Scan(todo, []byte{byte(lane)}, nil) {
-			at := contact.FromMicros(int64(binary.BigEndian.Uint64(k[1:9])))
+			at := contact.FromMicros(int64(parseNumber(k[1:])))
 			if at.After(now) {
 				if next.IsZero() || at.Before(next) {
 					next = at
@@ -322,6 +322,8 @@ func acceptConsent(tx Tx, a *Arrival) Receipt {
 		for _, p := range rec.Parts {
 			if p.Identity != "" {
 				ids = append(ids, p.Identity)
+			} else {
+				ids = append(ids, addresses(tx, p.Person)...) // the record is gone, its person need not be
 			}
 		}
 	}
@@ -347,6 +349,12 @@ func acceptConsent(tx Tx, a *Arrival) Receipt {
 			for _, c := range claims(tx, id) {
 				touch(tx, c.Key, a.at)
 			}
+			for _, p := range bearers(tx, id) {
+				who, _ := Persons.Get(tx, p)
+				for _, k := range who.Records {
+					touch(tx, k, a.at)
+				}
+			}
 			if id == unmapped(a.Key) {
 				touch(tx, a.Key, a.at)
 			}
@@ -355,6 +363,38 @@ func acceptConsent(tx Tx, a *Arrival) Receipt {
 		}
 	}
 	return receipt
+}
+
+// bearers are the persons whose contacts bear an identity, whether or not a record of theirs still gives it.
+func bearers(tx Tx, id contact.Identity) (people []PersonID) {
+	for _, target := range Names(tx, Mirror.Name) {
+		for _, m := range Bearers(tx, target, id) {
+			if m.Person != 0 {
+				people = append(people, m.Person)
+			}
+		}
+	}
+	return people
+}
+
+// addresses are the identities of the numbers and contacts that a person is known by.
+func addresses(tx Tx, p PersonID) (ids []contact.Identity) {
+	who, _ := Persons.Get(tx, p)
+	for _, k := range who.Records {
+		rec, _ := Records.Get(tx, k)
+		for _, part := range rec.Parts {
+			if part.Person == p && part.Identity != "" {
+				ids = append(ids, part.Identity)
+			}
+		}
+	}
+	for _, target := range who.Targets {
+		l, _ := Links.Get(tx, LinkKey{target, p})
+		if m, ok := Mirror.Get(tx, At{target, l.Contact}); ok && l.Contact != "" {
+			ids = append(ids, m.Identities()...)
+		}
+	}
+	return ids
 }
 
 // unmapped is what the will of a person is kept under while it is not known whose record it came from.

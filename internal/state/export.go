@@ -102,7 +102,7 @@ func Import(ctx context.Context, s Store, r io.Reader) (n int, err error) {
 				return n, fmt.Errorf("this is no export that this version of syncer can read")
 			}
 			// Hashes of erased people can be compared only under the key they were made with.
-			if err := s.Update(ctx, func(tx Tx) error { return adoptSecret(tx, e.Secret) }); err != nil {
+			if err := adoptSecret(ctx, s, e.Secret); err != nil {
 				return n, err
 			}
 			continue
@@ -119,18 +119,37 @@ func Import(ctx context.Context, s Store, r io.Reader) (n int, err error) {
 	return n, flush()
 }
 
-// adoptSecret takes the exported key over while nothing depends on another one yet.
-func adoptSecret(tx Tx, secret []byte) error {
-	if len(secret) == 0 || bytes.Equal(secret, Secret(tx)) {
-		return nil
+// adoptSecret takes the exported key over. What is mirrored is indexed under the key that was in force, so it is
+// forgotten: whoever imports reads the targets again.
+func adoptSecret(ctx context.Context, s Store, secret []byte) error {
+	for more := true; more; {
+		if err := s.Update(ctx, func(tx Tx) error {
+			more = false
+			if len(secret) == 0 || bytes.Equal(secret, Secret(tx)) {
+				return nil
+			}
+			for range tx.Scan(forgotten, nil, nil) {
+				return fmt.Errorf("this state knows of erased people by a key of its own, and the export by another: it can be read only " +
+					"into a state in which nobody was erased yet. Stop syncer, move the state file away, import, start")
+			}
+			var some []At
+			for at := range Mirror.Keys(tx, nil) {
+				if some = append(some, at); len(some) == importBatch {
+					break
+				}
+			}
+			if more = len(some) > 0; !more {
+				tx.Put(Meta, secretKey, secret)
+			}
+			for _, at := range some {
+				Unreflect(tx, at.Place, at.ID)
+				WriteMirrorMark(tx, at.Place, MirrorMark{})
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
 	}
-	for range tx.Scan(Mirror.Name, nil, nil) {
-		return fmt.Errorf("an export of another installation can be read only into a new state file, before its first run")
-	}
-	for range tx.Scan(forgotten, nil, nil) {
-		return fmt.Errorf("an export of another installation can be read only into a new state file, before its first run")
-	}
-	tx.Put(Meta, secretKey, secret)
 	return nil
 }
 
@@ -151,10 +170,18 @@ func importLine(tx Tx, e *exported) bool {
 		return true
 	case e.Contact != nil:
 		k := At{e.Contact.Target, e.Contact.ID}
-		if PersonAt(tx, k.Place, k.ID) != 0 {
-			return false
+		p := PersonAt(tx, k.Place, k.ID)
+		if p == 0 {
+			Keeps.Put(tx, k, e.Contact.Kept)
+			return true
 		}
-		Keeps.Put(tx, k, e.Contact.Kept)
+		lk := LinkKey{k.Place, p}
+		l, ok := Links.Get(tx, lk)
+		if !ok || l.At != 0 {
+			return false // what was written since is known better here
+		}
+		l.Created, l.Base = e.Contact.Created, e.Contact.Base
+		Links.Put(tx, lk, l)
 		return true
 	}
 	return false

@@ -126,7 +126,8 @@ func MarkWalked(tx Tx, run string, nums []uint64) {
 // WasWalked reports whether a run has seen a record.
 func WasWalked(tx Tx, run string, num uint64) bool {
 	chunk := tx.Get(walked, append(Prefix(run), number(num/walkedChunk)...))
-	return chunk != nil && chunk[num%walkedChunk/8]&(1<<(num%8)) != 0
+	at := num % walkedChunk / 8
+	return at < uint64(len(chunk)) && chunk[at]&(1<<(num%8)) != 0
 }
 
 // DropWalked forgets the set of a run.

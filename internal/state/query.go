@@ -49,10 +49,17 @@ func CountMirror(tx Tx, target string) (n int) {
 	return n
 }
 
+// mirrorMark is what the names of the mirrors' marks begin with.
+const mirrorMark = "mirror/"
+
 // ReadMirrorMark returns how far a target's mirror has read.
-func ReadMirrorMark(tx Tx, target string) (mark MirrorMark) {
-	row, ok := Marks.Get(tx, "mirror/"+target)
-	if ok && len(row.Data) > 0 {
+func ReadMirrorMark(tx Tx, target string) MirrorMark {
+	row, _ := Marks.Get(tx, mirrorMark+target)
+	return readMirrorMark(row)
+}
+
+func readMirrorMark(row Mark) (mark MirrorMark) {
+	if len(row.Data) > 0 {
 		if err := json.Unmarshal(row.Data, &mark); err != nil {
 			Fail(err)
 		}
@@ -66,5 +73,5 @@ func WriteMirrorMark(tx Tx, target string, mark MirrorMark) {
 	if err != nil {
 		Fail(err)
 	}
-	Marks.Put(tx, "mirror/"+target, Mark{Data: raw})
+	Marks.Put(tx, mirrorMark+target, Mark{Data: raw})
 }

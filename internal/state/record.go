@@ -40,6 +40,7 @@ const (
 	tagPartPart
 	tagPartPerson
 	tagPartIdentity
+	tagSpilled
 )
 
 // AppendBinary implements encoding.BinaryAppender.
@@ -47,7 +48,7 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	p := packer(append(b, recordForm))
 	rest := r
 	rest.Version, rest.Num, rest.Seq, rest.Deleted, rest.Thin, rest.Arrived, rest.Read = contact.Version{}, 0, 0, false, false, 0, 0
-	rest.Last, rest.Listed, rest.IDs, rest.Due, rest.Lane, rest.First, rest.Events, rest.Mapped = nil, nil, nil, 0, 0, 0, 0, ""
+	rest.Last, rest.Listed, rest.IDs, rest.Due, rest.Lane, rest.First, rest.Events, rest.Mapped, rest.Spilled = nil, nil, nil, 0, 0, 0, 0, "", false
 	if packable(r.Parts) {
 		rest.Parts = nil
 	}
@@ -70,6 +71,7 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	p.bytes(tagLast, r.Last)
 	p.bytes(tagListed, r.Listed)
 	p.bytes(tagIDs, r.IDs)
+	p.flag(tagSpilled, r.Spilled)
 	p.number(tagDue, r.Due)
 	p.number(tagLane, int64(r.Lane))
 	p.number(tagFirst, r.First)
@@ -141,6 +143,8 @@ func (r *Record) UnmarshalBinary(raw []byte) error {
 			r.Listed = b
 		case tagIDs:
 			r.IDs = b
+		case tagSpilled:
+			r.Spilled = true
 		case tagDue:
 			r.Due = n
 		case tagLane:

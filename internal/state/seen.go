@@ -10,8 +10,9 @@ import (
 const Retention = 9 * 24 * time.Hour
 
 // A record remembers the ids of its newest events itself: it is read and written for each of them anyway, while
-// in a table of all ids every one costs a page of its own. The table has what is more than recentIDs, and the
-// ids of events about no record.
+// in a table of all ids every one costs a page of its own. When it has twice recentIDs, the older half goes to the
+// table, where the ids of one record lie side by side: a record that chatters touches a page there once in a while
+// instead of another one with every event. The table also has the ids of events about no record.
 const (
 	recentIDs = 16
 	shortID   = 8             // bytes of a hash that tell the events of one record apart
@@ -30,17 +31,25 @@ func (r *Record) knows(tx Tx, id []byte, now int64) bool {
 			return true
 		}
 	}
-	return r.Spilled && remembered(tx, id[:shortID])
+	return r.Spilled && remembered(tx, r.spilled(id))
 }
 
 // remember adds an id.
 func (r *Record) remember(tx Tx, id []byte, now int64) {
-	if len(r.IDs) >= recentIDs*idSize {
-		remember(tx, bytes.Clone(r.IDs[:shortID]), now)
-		r.IDs, r.Spilled = r.IDs[idSize:], true
+	if len(r.IDs) >= 2*recentIDs*idSize {
+		young := generation(tx, now)
+		for range recentIDs {
+			tx.Put(young, r.spilled(r.IDs), []byte{1})
+			r.IDs = r.IDs[idSize:]
+		}
+		r.Spilled = true
 	}
-	r.IDs = binary.BigEndian.AppendUint32(append(bytes.Clone(r.IDs), id[:shortID]...), uint32(now/perMinute))
+	ids := append(append(make([]byte, 0, len(r.IDs)+idSize), r.IDs...), id[:shortID]...)
+	r.IDs = binary.BigEndian.AppendUint32(ids, uint32(now/perMinute))
 }
+
+// spilled is the key in the table of the id that begins here.
+func (r *Record) spilled(id []byte) []byte { return append(number(r.Num), id[:shortID]...) }
 
 // remember notes an id in the table; false when it was known.
 func remember(tx Tx, id []byte, now int64) bool {

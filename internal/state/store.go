@@ -141,6 +141,17 @@ func (t Table[K, V]) All(tx Tx, prefix []byte, after *K) iter.Seq2[K, V] {
 	}
 }
 
+// Keys walks the keys of a table that begin with a prefix, and reads no rows.
+func (t Table[K, V]) Keys(tx Tx, prefix []byte) iter.Seq[K] {
+	return func(yield func(K) bool) {
+		for k := range tx.Scan(t.Name, prefix, nil) {
+			if !yield(t.dec(k)) {
+				return
+			}
+		}
+	}
+}
+
 func (t Table[K, V]) read(raw []byte) (v V) {
 	var err error
 	if b, ok := any(&v).(encoding.BinaryUnmarshaler); ok {

@@ -122,8 +122,10 @@ type Link struct {
 	// Doubt is how many look-ups must still come back empty before a create is sent again whose answer was
 	// lost: two where the target accepts a second contact with the same address, else one.
 	Doubt int `json:"doubt,omitempty"`
-	// Gone says that the contact was deleted at the target by hand and is not made again.
-	Gone bool `json:"gone,omitempty"`
+	// Gone says that the contact was deleted at the target by hand and is not made again; TakenBack that syncer itself
+	// deleted it, by an undo, and makes none until the source says something else.
+	Gone      bool `json:"gone,omitempty"`
+	TakenBack bool `json:"taken_back,omitempty"`
 	// Done is the person's Seq that was last delivered, and Mapped the mapping it was delivered under.
 	Done   uint64 `json:"done,omitempty"`
 	Mapped string `json:"mapped,omitempty"`

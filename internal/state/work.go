@@ -46,7 +46,7 @@ func KeepBack(tx Tx, k LinkKey, l *Link, run string, h Held) {
 func DueLinks(tx Tx, target string, lane Lane, now time.Time, limit int, busy func(PersonID) bool) (people []PersonID, next time.Time) {
 	for k := range tx.Scan(due, append(Prefix(target), byte(lane)), nil) {
 		k = k[len(target)+2:]
-		if at := contact.FromMicros(int64(binary.BigEndian.Uint64(k))); at.After(now) {
+		if at := contact.FromMicros(int64(parseNumber(k))); at.After(now) {
 			return people, at
 		}
 		p := parsePersonKey(k[8:])
@@ -64,7 +64,7 @@ func DueLinks(tx Tx, target string, lane Lane, now time.Time, limit int, busy fu
 func Backlog(tx Tx, target string, limit int) (counts [3]int, oldest time.Time) {
 	for lane := LaneConsent; lane <= LaneBulk; lane++ {
 		for k := range tx.Scan(due, append(Prefix(target), byte(lane)), nil) {
-			at := contact.FromMicros(int64(binary.BigEndian.Uint64(k[len(target)+2:])))
+			at := contact.FromMicros(int64(parseNumber(k[len(target)+2:])))
 			if oldest.IsZero() || at.Before(oldest) {
 				oldest = at
 			}

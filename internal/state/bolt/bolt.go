@@ -52,7 +52,24 @@ type Store struct {
 // after another one took its place.
 type file struct {
 	db    *bbolt.DB
+	info  os.FileInfo // which file it is
 	users sync.WaitGroup
+}
+
+// opened notes which file the path names now.
+func opened(db *bbolt.DB, path string) (*file, error) {
+	info, err := os.Stat(path)
+	return &file{db: db, info: info}, err
+}
+
+// lost says that the path no longer names the open file: somebody deleted or replaced it. What is written to it from
+// then on is gone with the process.
+func (f *file) lost(path string) error {
+	if info, err := os.Stat(path); err == nil && os.SameFile(info, f.info) {
+		return nil
+	}
+	return unavailable("the state file was deleted or replaced while syncer has it open; nothing more is accepted. "+
+		"Rescue it with `syncer backup FILE`, stop syncer, put FILE in its place, start", nil)
 }
 
 var _ state.Store = (*Store)(nil)
@@ -74,7 +91,9 @@ func Open(path string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.file = &file{db: db}
+	if s.file, err = opened(db, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("the state file %s went away while it was opened: %w", path, err), db.Close())
+	}
 	s.sweep()
 	go s.write()
 	return s, nil

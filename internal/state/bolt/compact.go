@@ -319,8 +319,12 @@ func (s *Store) replace(db, small *bbolt.DB, tmp string) error {
 	if err := syncDir(filepath.Dir(s.path)); err != nil {
 		s.opts.Logger.Error("the folder of the state file could not be synced after compacting", "error", err)
 	}
+	now, err := opened(small, s.path)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
-	s.file = &file{db: small}
+	s.file = now
 	s.mu.Unlock()
 	return nil
 }

@@ -147,7 +147,7 @@ func (s *Store) attempt(group []*change, tight bool) (rest []*change) {
 			case tight && t.grown > 0:
 				return bolterrors.ErrMaxSizeReached
 			}
-			return nil
+			return s.file.lost(s.path)
 		})
 	})
 	full := errors.Is(err, bolterrors.ErrMaxSizeReached) && !tight
@@ -224,7 +224,8 @@ func storeError(err error) error {
 
 // commitError is storeError for what is nobody's change: the disk failed it.
 func commitError(err error) error {
-	if known := storeError(err); known != err || errors.Is(err, state.ErrCorrupt) {
+	var said *contact.Error
+	if known := storeError(err); known != err || errors.Is(err, state.ErrCorrupt) || errors.As(err, &said) {
 		return known
 	}
 	return unavailable("the disk refuses to write the state file", err)

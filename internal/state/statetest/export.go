@@ -59,7 +59,10 @@ var exportRules = []rule{
 			}
 		})
 		other.expect(state.Accepted, will(false, "wa", 9, ana))
-		other.link(at(9), func(tx state.Tx, l *state.Link) { state.SetContact(tx, at(9), l, "c1") })
+		other.link(at(9), func(tx state.Tx, l *state.Link) {
+			state.SetContact(tx, at(9), l, "c1")
+			l.At = 5
+		})
 		if n := read(); n != 0 {
 			b.Errorf("the second time it took %d lines over", n)
 		}
@@ -67,21 +70,44 @@ var exportRules = []rule{
 			b.Error("an import undid what is known since")
 		}
 	}},
-	{"an export of another installation is read into a new state only", func(b *bench) {
+	{"an export of another installation is not mixed with erasures of this one", func(b *bench) {
 		var out bytes.Buffer
 		if err := state.Export(b.store, &out); err != nil {
 			b.Fatal(err)
 		}
-		for name, make := range map[string]func(state.Tx){
-			"with a mirror":  func(tx state.Tx) { state.Reflect(tx, "weni", observed("c1")) },
-			"with an erased": func(tx state.Tx) { state.Forget(tx, b.now, []contact.Identity{ana}, nil) },
-		} {
-			other := newBench(b.T, b.open)
-			other.update(make)
-			if _, err := state.Import(context.Background(), other.store, strings.NewReader(out.String())); err == nil {
-				b.Errorf("%s: no error", name)
-			}
+		other := newBench(b.T, b.open)
+		other.update(func(tx state.Tx) { state.Forget(tx, b.now, []contact.Identity{ana}, nil) })
+		if _, err := state.Import(context.Background(), other.store, strings.NewReader(out.String())); err == nil {
+			b.Error("no error")
 		}
+	}},
+	{"an export is read into a state that has begun: the mirror is read again, a link that was found again gets its base", func(b *bench) {
+		b.link(at(1), func(tx state.Tx, l *state.Link) {
+			l.Created, l.Base = true, contact.Base{Labels: []string{"Clientes"}}
+			state.SetContact(tx, at(1), l, "c1")
+		})
+		var out bytes.Buffer
+		if err := state.Export(b.store, &out); err != nil {
+			b.Fatal(err)
+		}
+		other := newBench(b.T, b.open)
+		other.update(func(tx state.Tx) {
+			state.Reflect(tx, "weni", observed("c1"))
+			state.Reflect(tx, "weni", observed("c2"))
+			state.WriteMirrorMark(tx, "weni", state.MirrorMark{Refreshed: 5, Safe: 5})
+		})
+		other.link(at(9), func(tx state.Tx, l *state.Link) { state.SetContact(tx, at(9), l, "c1") })
+		if _, err := state.Import(context.Background(), other.store, strings.NewReader(out.String())); err != nil {
+			b.Fatal(err)
+		}
+		other.view(func(tx state.Tx) {
+			if l, _ := state.Links.Get(tx, at(9)); !l.Created || len(l.Base.Labels) != 1 {
+				b.Errorf("link: %+v", l)
+			}
+			if n := state.Count(tx, state.Mirror.Name); n != 0 || state.ReadMirrorMark(tx, "weni").Refreshed != 0 {
+				b.Errorf("%d contacts are mirrored under a key that is no longer in force", n)
+			}
+		})
 	}},
 	{"what is no export is refused with its line", func(b *bench) {
 		for text, words := range map[string]string{

@@ -30,6 +30,8 @@ func Run(t *testing.T, open Open) {
 		{"Bounds", boundRules},
 		{"Erasure", erasureRules},
 		{"Export", exportRules},
+		{"Clock", clockRules},
+		{"Links", linkRules},
 		{"Models", modelRules},
 	} {
 		t.Run(group.name, func(t *testing.T) {
