@@ -77,10 +77,10 @@ func TestLayers(t *testing.T) {
 				}
 			}
 		}
-		// One kind of source must not know another.
+		// One kind of source must not know another; what they share is no kind.
 		if in(path, "source") && path != "syncer/internal/source" {
 			for _, dep := range p.Imports {
-				if in(dep, "source") && dep != "syncer/internal/source" && !strings.HasPrefix(dep, path+"/") && !strings.HasPrefix(path, dep+"/") {
+				if in(dep, "source") && dep != "syncer/internal/source" && dep != "syncer/internal/source/rawjson" && !strings.HasPrefix(dep, path+"/") && !strings.HasPrefix(path, dep+"/") {
 					t.Errorf("%s must not import %s", path, dep)
 				}
 			}
