@@ -69,8 +69,11 @@ func (w *world) next() []byte {
 	}
 }
 
-// someone is a customer as the CRM's form has them.
+// someone is a customer as the CRM's form has them. Nobody may read of them in what syncer says.
 func someone(name, phone string) map[string]any {
+	heard.Name(name)
+	heard.Number(phone)
+	heard.Email("pessoa@exemplo.com.br")
 	return map[string]any{"name": name, "phones": []pipedrive.Row{{Label: "mobile", Primary: true, Value: phone}},
 		"emails":        []pipedrive.Row{{Label: "work", Primary: true, Value: "pessoa@exemplo.com.br"}},
 		"custom_fields": map[string]any{pipedrive.City: "Natal", pipedrive.Segment: 41}}
@@ -169,6 +172,16 @@ type shop struct {
 	mu        sync.Mutex
 	customers []map[string]any
 	events    int
+	broken    int // how many answers are only this status and these words
+	status    int
+	words     string
+}
+
+// breaks makes the list answer so often with a status and these words.
+func (s *shop) breaks(times, status int, words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken, s.status, s.words = times, status, words
 }
 
 func newShop(t *testing.T, token string) *shop {
@@ -180,6 +193,13 @@ func newShop(t *testing.T, token string) *shop {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.broken > 0 {
+			s.broken--
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(s.status)
+			_, _ = io.WriteString(w, s.words)
+			return
+		}
 		from, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
 		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 		to := min(from+limit, len(s.customers))
@@ -200,6 +220,16 @@ func (s *shop) order(id string, customer map[string]any) []byte {
 	defer s.mu.Unlock()
 	s.events++
 	customer = maps.Clone(customer)
+	for key, value := range customer {
+		switch text := fmt.Sprint(value); key {
+		case "nome", "nome_social":
+			heard.Name(text)
+		case "celular", "telefone":
+			heard.Number(text)
+		case "email":
+			heard.Email(text)
+		}
+	}
 	customer["id"], customer["updated_at"] = id, time.Now().UTC().Format(time.RFC3339Nano)
 	s.customers = append(s.customers, customer)
 	body, _ := json.Marshal(map[string]any{"id": fmt.Sprint("evento-", s.events), "event": "customer.updated", "data": customer})
@@ -210,12 +240,16 @@ func (s *shop) order(id string, customer map[string]any) []byte {
 func (w *world) sendOrder(body []byte, secret string) int {
 	w.Helper()
 	status, err := w.post("loja", body, func(r *http.Request) {
-		m := hmac.New(sha256.New, []byte(secret))
-		m.Write(body)
-		r.Header.Set("X-Signature", "sha256="+hex.EncodeToString(m.Sum(nil)))
+		r.Header.Set("X-Signature", "sha256="+hmacHex(body, secret))
 	})
 	w.must(err)
 	return status
+}
+
+func hmacHex(body []byte, secret string) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write(body)
+	return hex.EncodeToString(m.Sum(nil))
 }
 
 // operator receives notices and believes only those that are signed as Standard Webhooks say.

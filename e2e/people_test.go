@@ -126,7 +126,7 @@ func TestTwoSourcesOnOnePersonFold(t *testing.T) {
 
 	// The CRM moves on; what the shop gave stays. The shop moves on; what the CRM gave stays.
 	w.deliver(w.change(id, map[string]any{"label_ids": []int{pipedrive.VIP}, "name": "Marina Lopes"}))
-	customer["nome"], customer["pedidos"] = "OUTRO NOME", append(customer["pedidos"].([]map[string]any), map[string]any{"total": 99})
+	customer["nome"], customer["pedidos"] = "OTÍLIA BORBOREMA", append(customer["pedidos"].([]map[string]any), map[string]any{"total": 99})
 	if status := w.sendOrder(w.shop.order("c-1", customer), secret); status != http.StatusAccepted {
 		t.Fatalf("the shop is answered with %d", status)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,6 +32,7 @@ type world struct {
 	ctx context.Context
 	dir string
 	env lab.Env // of syncer and its commands
+	bin string  // runs the daemon, when it is not the binary itself
 
 	crm, weni, inbox, flow *lab.Sandbox
 	gate                   *lab.Gate // in front of Weni
@@ -158,7 +160,7 @@ func (w *world) start(args ...string) {
 // launch starts syncer and waits for nothing.
 func (w *world) launch(args ...string) {
 	w.Helper()
-	p, err := lab.Start(bin, w.env, append([]string{"serve"}, args...)...)
+	p, err := lab.Start(cmp.Or(w.bin, bin), w.env, append([]string{"serve"}, args...)...)
 	w.must(err)
 	w.syncer = p
 	w.Cleanup(func() {

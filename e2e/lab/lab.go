@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -78,13 +79,17 @@ func ReadEnv(path string) (Env, error) {
 	return env, nil
 }
 
-// FreeAddr is an address of the loopback interface on which nobody listens at this moment.
-func FreeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// FreeAddr is an address of the loopback interface on which nobody listens at this moment. Its port is below those
+// that systems give to outgoing connections: one of those could take it while a process that has it is started again.
+func FreeAddr() (addr string, err error) {
+	for range 100 {
+		addr = fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			return addr, ln.Close()
+		}
 	}
-	return ln.Addr().String(), ln.Close()
+	return "", err
 }
 
 // Await asks again and again until ok, an error, or the end of the patience. what says in words what was

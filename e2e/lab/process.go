@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -24,7 +25,11 @@ type Process struct {
 // Start starts a program. Whoever starts one stops it.
 func Start(bin string, env Env, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(bin, args...), ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env.list(), &p.stdout, &p.stderr
+	stdout, stderr, err := recorder.Load().open(env, args)
+	if err != nil {
+		return nil, err
+	}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env.list(), io.MultiWriter(&p.stdout, stdout), io.MultiWriter(&p.stderr, stderr)
 	p.cmd.SysProcAttr = attributes()
 	failed := make(chan error)
 	starter() <- func() { failed <- p.cmd.Start() }

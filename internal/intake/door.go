@@ -72,6 +72,7 @@ type Options struct {
 type Door struct {
 	opt    Options
 	routes atomic.Pointer[map[string]*route]
+	large  atomic.Int64 // bytes that large bodies under way may take
 }
 
 type route struct {
@@ -80,6 +81,7 @@ type route struct {
 	refused throttle
 	rotated throttle
 	strange throttle
+	putOff  throttle
 }
 
 // Prefix is the path below which the door expects to be mounted.
@@ -87,7 +89,11 @@ const Prefix = "/hooks/"
 
 const (
 	defaultMaxBytes = 1 << 20
-	retryAfter      = 30 * time.Second
+	// A body up to small is always read. Larger ones share a room: whoever signs over the body is known only when all
+	// of it is there, so without a bound many strangers could fill the memory.
+	small      = 64 << 10
+	room       = 64 << 20
+	retryAfter = 30 * time.Second
 )
 
 // New returns a door without routes: every source is unknown until Set.
@@ -162,7 +168,7 @@ func (d *Door) challenge(w http.ResponseWriter, r *http.Request, to *route, secr
 }
 
 func (d *Door) deliver(w http.ResponseWriter, r *http.Request, to *route, secret string) string {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ","); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		http.Error(w, "send the body without Content-Encoding", http.StatusUnsupportedMediaType)
 		return Encoded
 	}
@@ -174,8 +180,11 @@ func (d *Door) deliver(w http.ResponseWriter, r *http.Request, to *route, secret
 	if err != nil {
 		return d.refuse(w, to, err)
 	}
-	body, err := read(w, r, to.MaxBytes)
-	if err != nil {
+	body, release, err := d.read(w, r, to.MaxBytes)
+	defer release()
+	if errors.Is(err, errNoRoom) {
+		return d.fail(w, r, to, err)
+	} else if err != nil {
 		return d.unread(w, err)
 	}
 	if bounded {
@@ -193,15 +202,38 @@ func (d *Door) deliver(w http.ResponseWriter, r *http.Request, to *route, secret
 	return d.accept(w, r, to, body)
 }
 
-func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+var errNoRoom = &contact.Error{Kind: contact.Unavailable, Message: "too many large bodies at once"}
+
+// read returns a body, and what gives its room back when nobody needs it any more.
+func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64) (content []byte, release func(), err error) {
+	release = func() {}
 	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
+		return nil, release, &http.MaxBytesError{Limit: limit}
 	}
 	var body bytes.Buffer
+	in := http.MaxBytesReader(w, r.Body, limit)
 	// Room for the whole body and the end after it, but never much more than what has really been sent.
-	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	return body.Bytes(), err
+	body.Grow(int(min(max(r.ContentLength, 0), small)) + bytes.MinRead)
+	if 0 <= r.ContentLength && r.ContentLength <= small {
+		_, err = body.ReadFrom(in)
+		return body.Bytes(), release, err
+	}
+	if _, err = body.ReadFrom(io.LimitReader(in, small)); err != nil || body.Len() < small {
+		return body.Bytes(), release, err
+	}
+	needs := r.ContentLength + bytes.MinRead
+	if r.ContentLength < 0 {
+		needs = 2 * limit // as it grows, it is copied
+	}
+	release = func() { d.large.Add(-needs) }
+	if taken := d.large.Add(needs); taken > room && taken > needs {
+		return nil, release, errNoRoom
+	}
+	if r.ContentLength > 0 {
+		body.Grow(int(needs) - body.Len())
+	}
+	_, err = body.ReadFrom(in)
+	return body.Bytes(), release, err
 }
 
 func (d *Door) unread(w http.ResponseWriter, err error) string {
@@ -281,6 +313,9 @@ func (d *Door) fail(w http.ResponseWriter, r *http.Request, to *route, err error
 		d.opt.Logger.Error("a delivery could not be kept", "source", to.name, "error", err)
 		http.Error(w, "the delivery could not be kept", http.StatusInternalServerError)
 		return Failed
+	}
+	if to.putOff.allows(d.opt.Now(), time.Minute) {
+		d.opt.Logger.Error("a delivery was put off with 503", "source", to.name, "why", err.Error(), "put_off", to.putOff.count())
 	}
 	wait := retryAfter
 	if !e.Until.IsZero() {

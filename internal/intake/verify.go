@@ -20,7 +20,7 @@ var (
 	errMismatch  = errors.New("its credentials or signature do not fit any of the configured secrets")
 	errExpired   = errors.New("its signature is too old, or a clock is wrong")
 	errMalformed = errors.New("its signature cannot be read")
-	errNotLocal  = errors.New("auth is none, and then only this machine may deliver, directly and not through a proxy")
+	errNotLocal  = errors.New("auth is none, and then only programs on this machine may deliver, directly: no proxy and no browser")
 	errPath      = errors.New("the secret at the end of the address is missing or wrong")
 )
 
@@ -157,8 +157,12 @@ func (s secrets) match(given string) (int, error) {
 	return which, nil
 }
 
-// forwarding are the headers with which proxies speak of others.
-var forwarding = []string{"Forwarded", "Via", "X-Real-Ip", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip"}
+// passedOn reports whether a header is one with which a proxy speaks of somebody else, or a browser of the page for
+// which it asks: pages of any site may post to this machine.
+func passedOn(name string) bool {
+	return strings.Contains(name, "Forwarded") || strings.HasSuffix(name, "-Ip") || strings.HasPrefix(name, "Sec-Fetch-") ||
+		slices.Contains([]string{"Via", "Origin", "X-Envoy-External-Address", "Cdn-Loop"}, name)
+}
 
 func loopback(*settings) (check, error) {
 	return func(r *http.Request, _ []byte) (int, error) {
@@ -167,7 +171,7 @@ func loopback(*settings) (check, error) {
 			return 0, errNotLocal
 		}
 		for name := range r.Header {
-			if strings.HasPrefix(name, "X-Forwarded-") || slices.Contains(forwarding, name) {
+			if passedOn(name) {
 				return 0, errNotLocal
 			}
 		}

@@ -20,7 +20,6 @@ type file struct {
 	lang    string
 	lines   []string
 	secrets []string // values that may be shown nowhere
-	outside []string // other values from outside, which are no business of a remark about the file
 	found   Diagnostics
 	broken  map[*yaml.Node]bool // nodes that YAML read otherwise than the person meant, which has been reported
 }
@@ -76,9 +75,6 @@ func (f *file) rewritten(at spot, by string) string {
 // words.
 func (f *file) hide(secret string) { f.secrets = hidden(f.secrets, secret, 4) }
 
-// shield keeps any other value from outside out of remarks.
-func (f *file) shield(value string) { f.outside = hidden(f.outside, value, 8) }
-
 // hidden adds a value to a list in which the longest stand first.
 func hidden(values []string, value string, least int) []string {
 	if utf8.RuneCountInString(value) < least || slices.Contains(values, value) {
@@ -90,18 +86,24 @@ func hidden(values []string, value string, least int) []string {
 }
 
 var (
-	secretKeys   = regexp.MustCompile(`(?i)\b(?:password|secret|token|api_key|client_secret|verify)["']?\s*:\s*(\[[^\]]*\]?|"[^"]*"?|'[^']*'?|[^\s,}#][^,}]*)`)
-	secretInURL  = regexp.MustCompile(`://[^/@\s"':]*:([^@/\s"']+)@`)
-	secretSchema = regexp.MustCompile(`(?i)\b(?:bearer|basic|token)\s+([^\s"',}]+)`)
+	secretKeys   = regexp.MustCompile(`\b(\w+)["']?\s*:\s*(\[[^\]]*\]?|"[^"]*"?|'[^']*'?|(?:\$\{[^}]*\}|[^\s,}#])(?:\$\{[^}]*\}|[^,}])*)`)
+	secretInURL  = regexp.MustCompile(`(://)(?:[^/@\s"':]*:)?([^@/\s"']+)@`)
+	secretSchema = regexp.MustCompile(`(?i)\b(bearer|basic|token)\s+([^\s"',}]+)`)
 	reference    = regexp.MustCompile(`\$\{[^}]*\}`)
 )
 
 // mask replaces known secrets by as many stars, so that a caret under the line still points to its place.
 func (f *file) mask(text string) string {
-	for _, s := range slices.Concat(f.secrets, f.outside) {
+	for _, s := range f.secrets {
 		text = strings.ReplaceAll(text, s, strings.Repeat("*", utf8.RuneCountInString(s)))
 	}
 	return text
+}
+
+// isSecret reports whether a key is one of secrets, or was to be one: behind a misspelt token stands a token.
+func isSecret(key string) bool {
+	_, near := closest(key, []string{"password", "secret", "token", "api_key", "client_secret", "verify"})
+	return near
 }
 
 // maskKeys hides what stands behind a key of secrets in a line of the file, known or not: in a file that YAML
@@ -111,9 +113,12 @@ func maskKeys(text string) string {
 		var b strings.Builder
 		last := 0
 		for _, m := range pattern.FindAllStringSubmatchIndex(text, -1) {
-			b.WriteString(text[last:m[2]])
-			b.WriteString(starred(text[m[2]:m[3]]))
-			last = m[3]
+			if pattern == secretKeys && !isSecret(text[m[2]:m[3]]) {
+				continue
+			}
+			b.WriteString(text[last:m[4]])
+			b.WriteString(starred(text[m[4]:m[5]]))
+			last = m[5]
 		}
 		text = b.String() + text[last:]
 	}

@@ -29,7 +29,7 @@ func (w *Webhook) table() []key {
 		{name: "algorithm", value: text(&w.Algorithm, "sha256", "sha1", "sha512"), doc: "`hmac`: the hash. `sha256` when not said."},
 		{name: "encoding", value: text(&w.Encoding, "hex", "base64"), doc: "`hmac`: how the signature is written. `hex` when not said."},
 		{name: "prefix", value: text(&w.Prefix), doc: "`hmac`: what stands before the signature, such as `sha256=`."},
-		{name: "template", value: text(&w.Template, "{body}", "{timestamp}.{body}"), doc: "`hmac`: what is signed. `{body}` when not said."},
+		{name: "template", value: text(&w.Template, "{body}", "{timestamp}.{body}"), doc: "`hmac`: what is signed. `{body}` when not said, and `{timestamp}.{body}` with a timestamp."},
 		{name: "timestamp", value: text(&w.Timestamp), doc: "`hmac`: the header with the time that is signed."},
 		{name: "tolerance", value: integer(&w.Tolerance, 1, 86400), doc: "How many seconds a signed time may be away from ours. 300 when not said."},
 		{name: "decode", value: text(&w.Decode, "json", "form", "php_form"), doc: "How the body is written. `json` when not said."},
@@ -109,6 +109,9 @@ func (l *loader) checkWebhook(s *Source, sec section) {
 	if w.Template == "{timestamp}.{body}" && w.Timestamp == "" {
 		l.fail(here.value("template"), "", words("timestamp is missing: the header with the time that is signed", "falta timestamp: o cabeçalho com o tempo que é assinado"))
 	}
+	if w.Template == "{body}" && w.Timestamp != "" {
+		l.fail(here.value("template"), "", words("the time is not signed: write \"{timestamp}.{body}\", or leave timestamp away", "o tempo não é assinado: escreva \"{timestamp}.{body}\", ou retire timestamp"))
+	}
 	w.fill(preset)
 }
 
@@ -123,6 +126,9 @@ func (w *Webhook) fill(preset Webhook) {
 		w.Algorithm = or(w.Algorithm, preset.Algorithm, "sha256")
 		w.Encoding = or(w.Encoding, preset.Encoding, "hex")
 		w.Prefix = or(w.Prefix, preset.Prefix)
+		if w.Timestamp != "" {
+			w.Template = or(w.Template, "{timestamp}.{body}")
+		}
 		w.Template = or(w.Template, "{body}")
 	}
 	if w.Auth == "stripe" {

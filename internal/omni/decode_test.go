@@ -47,6 +47,8 @@ func TestFirstPointerThatFitsWins(t *testing.T) {
 func TestScrub(t *testing.T) {
 	hidden := words([]string{"tok_5ecret_4f1d9a", "Ana da Silva"})
 	for said, want := range map[string]string{
+		"maria":                            "…",
+		"phone is used by maria souza":     "phone is used by … …",
 		"quota_exceeded":                   "quota_exceeded",
 		"CONTACT_EXISTS":                   "CONTACT_EXISTS",
 		"ContactAlreadyExists":             "ContactAlreadyExists",
@@ -55,12 +57,17 @@ func TestScrub(t *testing.T) {
 		"telefone 55 (84) 99000-0101 ruim": "telefone … ruim",
 		"ana@exemplo.com.br and ANA":       "… and …",
 		"Limite de contatos atingido":      "Limite de contatos atingido",
-		"phoneNumber must be E.164":        "phoneNumber must be ….164",
+		"phoneNumber must be E.164":        "phoneNumber must be E.164",
 		"key tok_5ecret_4f1d9a is unknown": "key … is unknown",
-		"code inv_77 \n\tx":                "code inv_77 x",
+		"code inv_77 \n\tx":                "code … x",
 	} {
 		if got := scrub(said, hidden); got != want {
 			t.Errorf("%q became %q, want %q", said, got, want)
+		}
+	}
+	for said, want := range map[string]string{"CT_INV_77": "CT_INV_77", "inv.77": "inv.77", "invalid maria": "invalid …", "tok_5ecret_4f1d9a": "…"} {
+		if got := symbol(said, hidden); got != want {
+			t.Errorf("the code %q became %q, want %q", said, got, want)
 		}
 	}
 	if got := scrub(strings.Repeat("é ", 500), nil); len([]rune(got)) != 201 {

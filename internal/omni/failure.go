@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-resty/resty/v2"
@@ -57,21 +56,22 @@ func (a *api) failure(o *table.Operation, resp *resty.Response, err error, hidde
 		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("it answered HTTP %d, which syncer does not follow; check base_url", status)
 	case status == http.StatusPaymentRequired:
 		e.Kind, e.Message = contact.Suspended, "it wants to be paid before it goes on (HTTP 402)"
-	case status == http.StatusForbidden && page:
-		e.Kind, e.Message = contact.Unavailable, "something in front of it refuses the call (HTTP 403 with a page instead of JSON)"
+	case page && slices.Contains([]int{http.StatusBadRequest, http.StatusForbidden, http.StatusConflict}, status):
+		// A page is about no record, and must neither bury it nor have somebody look for its twin.
+		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("something in front of it refuses the call (HTTP %d with a page instead of JSON)", status)
 	case slices.Contains(o.NotFound, status) && !page && !noRoute(message):
 		e.Kind, e.Message = contact.Gone, "it does not know this object"
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed:
 		// Taken for an object that is gone, a wrong address would cost every contact its link.
 		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("it does not know the address of this operation (HTTP %d); check base_url and operations.%s", status, o.Name)
-	case slices.Contains(o.Conflict, status):
+	case slices.Contains(o.Conflict, status) && o.Method != http.MethodGet: // a look-up takes nothing from anybody
 		e.Kind, e.Message = contact.Conflict, fmt.Sprintf("it refuses this because of what it has (HTTP %d)", status)
 	case status == http.StatusConflict:
 		e.Kind, e.Message = contact.Invalid, "it refuses the request (HTTP 409)"
 	}
-	for _, said := range []string{code, message} {
+	for _, said := range []string{symbol(code, hidden), scrub(message, hidden)} {
 		if said != "" && said != e.Message {
-			e.Message += ": " + scrub(said, hidden)
+			e.Message += ": " + said
 		}
 	}
 	return e
@@ -130,10 +130,23 @@ func words(texts []string) []string {
 	return all
 }
 
-// scrub makes what the other side said fit to be logged: long numbers, addresses, what was sent and what is
-// written like a name are replaced, and the rest is cut. A refusal may name another person than the one it is
-// about, so knowing what was sent is not enough.
-func scrub(s string, hidden []string) string {
+// symbol shows a code of the other side as it is written, for its users to look it up. What has not the shape of one
+// is a message.
+func symbol(s string, hidden []string) string {
+	if codeLike.MatchString(s) {
+		return cut(without(s, hidden), 200)
+	}
+	return scrub(s, hidden)
+}
+
+var codeLike = regexp.MustCompile(`^([a-z0-9_.:-]+|[A-Z0-9]+(_[A-Z0-9]+)+|([A-Z][a-z0-9]+){2,})$`)
+
+// scrub makes what the other side said fit to be logged: what was sent is left out, and so is every word that only
+// somebody's data would have.
+func scrub(s string, hidden []string) string { return cut(outbound.Said(without(s, hidden)), 200) }
+
+// without replaces long numbers, addresses and what was sent.
+func without(s string, hidden []string) string {
 	s = address.ReplaceAllString(longNumber.ReplaceAllString(s, "…"), "…")
 	slices.SortFunc(hidden, func(a, b string) int { return len(b) - len(a) })
 	for _, text := range hidden {
@@ -141,26 +154,8 @@ func scrub(s string, hidden []string) string {
 			s = regexp.MustCompile(`(?i)`+regexp.QuoteMeta(text)).ReplaceAllString(s, "…")
 		}
 	}
-	if !codeLike.MatchString(s) {
-		s = word.ReplaceAllStringFunc(s, func(w string) string {
-			if first, _ := utf8.DecodeRuneInString(w); unicode.IsUpper(first) && !slices.Contains(plainWords, strings.ToLower(w)) {
-				return "…"
-			}
-			return w
-		})
-	}
-	return cut(strings.Join(strings.Fields(s), " "), 200)
+	return s
 }
-
-var (
-	codeLike = regexp.MustCompile(`^([a-z0-9_.:-]+|[A-Z0-9]+(_[A-Z0-9]+)+|([A-Z][a-z0-9]+){2,})$`)
-	word     = regexp.MustCompile(`[\pL\pM\pN'’_]+`)
-	// plainWords may begin a sentence without being taken for a name.
-	plainWords = strings.Fields(`a already api bad client cliente conflict contact contato contatos erro error field
-		forbidden id identificador internal invalid inválido já json limit limite missing name não no nome not number número
-		o permission phone property rate request required resource server tag telefone tenant the this token too
-		unauthorized unknown validation`)
-)
 
 func cut(s string, n int) string {
 	if r := []rune(s); len(r) > n {

@@ -37,7 +37,7 @@ type Options struct {
 	// Header and Credential are sent with every call, and only to the host of BaseURL.
 	Header, Credential string
 	Timeout            time.Duration     // 30 s by default
-	MaxBody            int               // bytes of an answer; 64 MiB by default
+	MaxBody            int               // bytes of an answer once unpacked; 16 MiB by default
 	Transport          http.RoundTripper // for tests; a tuned default otherwise
 	Logger             *slog.Logger
 	UserAgent          string
@@ -49,7 +49,7 @@ func New(o Options) *resty.Client {
 		SetBaseURL(strings.TrimRight(o.BaseURL, "/")).
 		SetRetryCount(0).
 		SetTimeout(orDefault(o.Timeout, 30*time.Second)).
-		SetResponseBodyLimit(orDefault(o.MaxBody, 64<<20)).
+		SetResponseBodyLimit(orDefault(o.MaxBody, 16<<20)).
 		SetRedirectPolicy(resty.NoRedirectPolicy()).
 		SetCookieJar(nil).
 		SetLogger(quiet{orDefault(o.Logger, slog.New(slog.DiscardHandler))}).
@@ -121,16 +121,24 @@ func SameHost(base, link string) (string, error) {
 	return l.String(), nil
 }
 
-// RetryAfter reads the header of that name: seconds or a date. The zero time means it was absent or unreadable.
+// LongList is the MaxBody for lists that cannot be asked for in smaller pages. Several answers may be in memory at once,
+// each more than once, so that everything else has less.
+const LongList = 64 << 20
+
+// longestWait is what a Retry-After may ask for: a day's quota. More is a mistake of the other side, in its clock or its
+// units, and obeying it would silence syncer for as long.
+const longestWait = 24 * time.Hour
+
+// RetryAfter reads the header of that name: seconds or a date. The zero time means it was absent, unreadable or absurd.
 func RetryAfter(h http.Header, now time.Time) time.Time {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
 		return time.Time{}
 	}
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s >= 0 && s < 1e7 {
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s >= 0 && s <= longestWait.Seconds() {
 		return now.Add(time.Duration(math.Ceil(s)) * time.Second)
 	}
-	if t, err := http.ParseTime(v); err == nil {
+	if t, err := http.ParseTime(v); err == nil && t.Sub(now) <= longestWait {
 		return t
 	}
 	return time.Time{}

@@ -2,6 +2,7 @@ package weni
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
@@ -103,9 +104,10 @@ func (t *Target) refine(e *contact.Error, c *call, resp *resty.Response) {
 			e.Kind, e.Until, e.Uncertain = contact.Unready, until, false
 			e.Message = "it failed (HTTP 500), as it does while its engine does not know a new field or group"
 		}
-	case e.Status == http.StatusBadRequest && !isJSON:
-		// The API answers a 400 in JSON only. A page comes from something before it and is about no record.
-		e.Kind, e.Message = contact.Unavailable, "something in front of the API refuses the request with a page (HTTP 400); check base_url and the proxies in between"
+	case (e.Status == http.StatusBadRequest || e.Status == http.StatusConflict) && !isJSON:
+		// The API answers these in JSON only. A page comes from something before it and is about no record.
+		e.Kind = contact.Unavailable
+		e.Message = fmt.Sprintf("something in front of the API refuses the request with a page (HTTP %d); check base_url and the proxies in between", e.Status)
 	case e.Status == http.StatusBadRequest || e.Status == http.StatusConflict:
 		t.refused(e, c, list)
 	case e.Status < 500 && len(list) > 0:

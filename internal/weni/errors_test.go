@@ -64,6 +64,7 @@ var failures = []struct {
 	{name: "token with blanks", do: getting, status: 403, answer: `{"detail":"Invalid token header. Token string should not contain spaces."}`, kind: contact.Auth, words: "does not know the token"},
 	{name: "viewer token", do: updating, status: 403, answer: `{"detail":"You do not have permission to perform this action."}`, kind: contact.Auth, words: "role Administrator or Editor"},
 	{name: "forbidden page", do: updating, status: 403, answer: `<html>Forbidden</html>`, header: html(), kind: contact.Auth, words: "refuses the credentials (HTTP 403)"},
+	{name: "409 of a proxy", do: creating, status: 409, answer: `<html>Conflict</html>`, header: html(), kind: contact.Unavailable, words: "something in front of the API refuses the request with a page (HTTP 409)"},
 	{name: "401 of a proxy", do: getting, status: 401, answer: ``, header: html(), kind: contact.Auth, words: "refuses the credentials (HTTP 401)"},
 
 	{name: "suspended", do: updating, status: 400, answer: `{"non_field_errors":["Sorry, your workspace is currently suspended. To re-enable starting flows and sending messages, please contact support."]}`,
