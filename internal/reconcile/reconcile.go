@@ -489,25 +489,24 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 	if done.Moved, err = r.Engine.Replan(ctx, id); err != nil {
 		return done, err
 	}
-	moved := map[state.LinkKey]bool{}
+	moved, people := map[state.LinkKey]bool{}, map[state.PersonID]bool{}
 	for _, p := range done.Moved {
-		moved[p.LinkKey] = true
+		moved[p.LinkKey], people[p.Person] = true, true
 	}
 	if done.People, err = r.Engine.Release(ctx, id, func(p engine.Planned) bool {
 		return !moved[p.LinkKey] && (choose == nil || choose(p))
 	}, limit); err != nil {
 		return done, err
 	}
-	rest, err := r.Engine.Held(id, nil, 0)
-	if err != nil {
+	if run.Held, err = r.Engine.HeldPeople(id); err != nil {
 		return done, err
 	}
-	if run.Held = len(rest); run.Held == 0 {
+	if run.Held == 0 {
 		run.State, run.Why = engine.RunReleased, ""
-	} else if len(done.Moved) > 0 {
-		run.Why = fmt.Sprintf("%d people changed since the plan was made", len(done.Moved))
+	} else if len(people) > 0 {
+		run.Why = fmt.Sprintf("%d people changed since the plan was made", len(people))
 	}
-	if err := r.save(ctx, run); err != nil || run.Held > len(done.Moved) || done.People == 0 {
+	if err := r.save(ctx, run); err != nil || run.Held > len(people) || done.People == 0 {
 		return done, err // who begins with a few has not agreed to the rest
 	}
 	return done, r.noteReleased(ctx, &run, true)
