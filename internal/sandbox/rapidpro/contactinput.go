@@ -238,14 +238,16 @@ func (in *contactInput) modifiers(c *contact, st *store) (mods []modifier) {
 	return mods
 }
 
+// wordCharacters are what \w is in the API's regular expressions.
+var wordCharacters = []*unicode.RangeTable{
+	unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control,
+}
+
 // validGroupName is the rule for names of groups: the first character must be a letter, digit or underscore
 // of any script. Upstream also refuses quotes and backslashes.
 func validGroupName(s string, weni bool) bool {
-	for _, r := range s {
-		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.Is(unicode.Mn, r) && r != '_' {
-			return false
-		}
-		break
+	if first, _ := decodeRune(s); !unicode.IsOneOf(wordCharacters, first) {
+		return false
 	}
 	return weni || !slices.ContainsFunc([]rune(s), func(r rune) bool { return r == '"' || r == '\\' })
 }

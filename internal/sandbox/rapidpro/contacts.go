@@ -91,6 +91,9 @@ func (rq *request) listContacts(write func(*store, []byte, *contact) []byte) *re
 		if refusal != nil {
 			return refusal
 		}
+		if unstorable(u.identity()) {
+			return crash()
+		}
 		narrow(st.owner(u.identity()))
 	}
 	if only != nil {
@@ -104,6 +107,7 @@ func (rq *request) listContacts(write func(*store, []byte, *contact) []byte) *re
 			var owner *contact
 			if u, refusal := rq.urnParam(search); refusal == nil {
 				owner = st.owner(u.identity())
+				rows = repeated(rows, search)
 			}
 			conditions = append(conditions, func(c *contact) bool { return c == owner || c.name == search })
 		}
@@ -141,6 +145,19 @@ func (rq *request) listContacts(write func(*store, []byte, *contact) []byte) *re
 		return refusal
 	}
 	return listing(page, next, previous, func(b []byte, c *contact) []byte { return write(st, b, c) })
+}
+
+// repeated lists contacts of that name once for each of their URNs. So does the service when it looks for a
+// text among names and URNs alike, because it joins the URNs and does not ask for distinct rows.
+func repeated(rows []*contact, name string) []*contact {
+	out := make([]*contact, 0, len(rows))
+	for _, c := range rows {
+		out = append(out, c)
+		for i := 1; i < len(c.urns) && c.name == name; i++ {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // lean says whether this is the list without URNs, which cannot be filtered by them either.
@@ -181,6 +198,18 @@ func (rq *request) between(rows []*contact, conditions []func(*contact) bool, by
 	return rows, conditions
 }
 
+// within is between for a single moment.
+func (rq *request) within(t time.Time) bool {
+	for _, name := range []string{"before", "after"} {
+		text := rq.params.get(name)
+		bound, ok := isoDate(text)
+		if text != "" && (!ok || name == "before" && t.After(bound) || name == "after" && t.Before(bound)) {
+			return false
+		}
+	}
+	return true
+}
+
 func validUUID(s string) bool {
 	hex := 0
 	for _, r := range strings.ToLower(strings.NewReplacer("urn:", "", "uuid:", "", "-", "", "{", "", "}", "").Replace(s)) {
@@ -193,22 +222,17 @@ func validUUID(s string) bool {
 	return hex == 32
 }
 
-// findByLookup finds the contact that a write is about, deleted ones included.
+// findByLookup finds the contact that a write is about, deleted ones included. What the database cannot
+// even be asked for is not found.
 func (rq *request) findByLookup(name, value string, u urn) (c *contact, crashed bool) {
 	switch name {
 	case "uuid":
-		if unstorable(value) {
-			return nil, true
-		}
 		if !rq.flavour.weni {
 			value = strings.ToLower(value)
 		}
 		return rq.primary.byUUID[value], false
 	case "urn":
 		return rq.primary.owner(u.identity()), false
-	}
-	if unstorable(value) {
-		return nil, true
 	}
 	for _, other := range rq.primary.live {
 		if value != "" && other.name == value {
@@ -288,7 +312,8 @@ func (rq *request) checkContact() (in *contactInput, c *contact, refusal *respon
 	}
 	if lookup != "" {
 		var crashed bool
-		if c, crashed = rq.findByLookup(lookup, value, u); crashed {
+		// An upsert asks for the first contact with the URN, which unlike asking for the only one can fail.
+		if c, crashed = rq.findByLookup(lookup, value, u); crashed || lookup == "urn" && unstorable(u.identity()) {
 			return nil, nil, crash()
 		}
 		if c == nil && lookup == "urn" && rq.set.NinthDigit {

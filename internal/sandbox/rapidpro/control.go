@@ -36,6 +36,13 @@ func (s *Server) routes() {
 	handle("POST "+p+"touch", `gives contacts one modified_on: {"at":"2026-01-01T00:00:00Z","uuids":[…]}; now and all when left out`, s.postTouch)
 	handle("POST "+p+"fields", `makes a field: {"label":"Cidade","type":"text"}`, s.postNewField)
 	handle("POST "+p+"groups", `makes a group, a smart one with "query": {"name":"Falantes","query":"language = \"spa\""}`, s.postNewGroup)
+	handle("POST "+p+"resthooks", `makes a resthook that can be subscribed to: {"slug":"novo-lead"}`, func(r *http.Request) (any, error) {
+		var in struct{ Slug string }
+		if err := sandbox.ReadJSON(r, &in); err != nil {
+			return nil, err
+		}
+		return nil, s.AddResthook(in.Slug)
+	})
 	handle("POST "+p+"campaigns", `makes a campaign: {"name":"Boas-vindas","group":"VIP","events":[{"relative_to":"created_on","offset":1,"unit":"days","message":"Oi"}]}`, s.postCampaign)
 	handle("GET "+p+"fires", "campaign events that changes of contacts have scheduled: pending now, and all that ever were", func(*http.Request) (any, error) {
 		pending, log := s.Fires()

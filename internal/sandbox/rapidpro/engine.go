@@ -335,7 +335,7 @@ func without(ids []int64, id int64) []int64 {
 }
 
 // setValue sets or clears a field. A date without a time has another time of day at every write, so it
-// always counts as a change.
+// always counts as a change; so does one with more decimals than are kept.
 func (c *contact) setValue(f *field, text string, env environment) bool {
 	old, had := c.values[f.id]
 	if text == "" {
@@ -349,6 +349,7 @@ func (c *contact) setValue(f *field, text string, env environment) bool {
 		for id, other := range c.values {
 			values[id] = other
 		}
+		v.datetime = v.datetime.Truncate(time.Microsecond)
 		values[f.id] = v
 		c.values = values
 		return true

@@ -62,9 +62,6 @@ func postField(rq *request) *response {
 	}
 	var f *field
 	if lookup != "" {
-		if unstorable(key) {
-			return crash()
-		}
 		if f = rq.primary.field(key); f == nil {
 			return notFound()
 		}

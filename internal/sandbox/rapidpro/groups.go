@@ -52,9 +52,6 @@ func (rq *request) lookupGroup() (g *group, given bool, refusal *response) {
 	if refusal != nil || lookup == "" {
 		return nil, false, refusal
 	}
-	if unstorable(uuid) {
-		return nil, true, crash()
-	}
 	if g = rq.primary.group(uuid); g == nil {
 		return nil, true, notFound()
 	}

@@ -1,6 +1,7 @@
 package rapidpro
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -29,6 +30,10 @@ func getWorkspace(rq *request) *response {
 
 // listRecords pages through a table, newest first.
 func (rq *request) listRecords(table string, match func(record) bool, write func([]byte, *store, record) []byte) *response {
+	return rq.listOrdered(table, recordByCreated, match, write)
+}
+
+func (rq *request) listOrdered(table string, o ordering[record], match func(record) bool, write func([]byte, *store, record) []byte) *response {
 	if docs := rq.documentation(); docs != nil {
 		return docs
 	}
@@ -36,7 +41,7 @@ func (rq *request) listRecords(table string, match func(record) bool, write func
 	defer rq.mu.Unlock()
 	st := rq.readonly()
 	rows := slices.SortedStableFunc(slices.Values(st.extra[table]), func(a, b record) int { return a.createdOn().Compare(b.createdOn()) })
-	page, next, previous, refusal := paginate(rq, rows, recordByCreated, pageSize, match)
+	page, next, previous, refusal := paginate(rq, rows, o, pageSize, match)
 	if refusal != nil {
 		return refusal
 	}
@@ -76,6 +81,14 @@ func listCampaignEvents(rq *request) *response {
 	})
 }
 
+// listArchives is the one list that counts and has no cursors. Nothing is ever old enough to be in it.
+func listArchives(rq *request) *response {
+	if docs := rq.documentation(); docs != nil {
+		return docs
+	}
+	return jsonResponse(http.StatusOK, []byte(`{"count":0,"next":null,"previous":null,"results":[]}`))
+}
+
 func listUsers(rq *request) *response {
 	if docs := rq.documentation(); docs != nil {
 		return docs
@@ -88,7 +101,7 @@ func listUsers(rq *request) *response {
 		o.str("first_name", "")
 		o.str("last_name", "")
 		o.str("role", rq.set.Role)
-		o.time("created_on", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
+		o.time("created_on", rq.born)
 		return o.end()
 	}
 	return listing([]int{0}, "", "", write)
@@ -139,10 +152,28 @@ func (s *Server) putEntry(table string, old, row *entry) {
 	})
 }
 
+// maxEntries is how many globals and how many labels a workspace can have.
+const maxEntries = 250
+
+// fullOf refuses to write when there are as many as there can be. Weni does so also when nothing would be added.
+func (rq *request) fullOf(table, text string, old *entry) *response {
+	n := len(rq.primary.extra[table])
+	switch {
+	case n < maxEntries || old != nil && !rq.flavour.weni:
+		return nil
+	case !rq.flavour.weni:
+		return detail(http.StatusConflict, "Cannot create object because workspace has reached limit.")
+	}
+	return fieldError("non_field_errors", fmt.Sprintf(text+" You must delete existing ones before you can create new ones.", n, maxEntries))
+}
+
 func listGlobals(rq *request) *response {
 	key := rq.params.get("key")
-	return rq.listRecords(tableGlobals,
-		func(r record) bool { return key == "" || r.(*entry).key == key },
+	o := recordByCreated
+	o.descending = !truthy(rq.params.get("reverse"))
+	o.idsDown = o.descending
+	return rq.listOrdered(tableGlobals, o,
+		func(r record) bool { return (key == "" || r.(*entry).key == key) && rq.within(r.createdOn()) },
 		func(b []byte, _ *store, r record) []byte { return r.(*entry).global(b) })
 }
 
@@ -187,6 +218,9 @@ func postGlobal(rq *request) *response {
 		*row = entry{uuid: rq.newUUID(), key: makeKey(name), name: name}
 	} else {
 		*row = *old
+	}
+	if refusal := rq.fullOf(tableGlobals, "This org has %d globals and the limit is %d.", old); refusal != nil {
+		return refusal
 	}
 	row.value, row.modified = value, rq.transaction()
 	rq.putEntry(tableGlobals, old, row)
@@ -244,6 +278,9 @@ func postLabel(rq *request) *response {
 		*row = entry{uuid: rq.newUUID(), modified: rq.transaction()}
 	} else {
 		*row = *old
+	}
+	if refusal := rq.fullOf(tableLabels, "This workspace has %d labels and the limit is %d.", old); refusal != nil {
+		return refusal
 	}
 	row.name = name
 	rq.putEntry(tableLabels, old, row)

@@ -24,6 +24,13 @@ func TestNegotiation(t *testing.T) {
 		{"contacts", "application/json, text/plain, */*", 200, "application/json"},
 		{"contacts", "*/*", 200, "text/html; charset=utf-8"},
 		{"contacts", "text/html,application/xhtml+xml,*/*;q=0.8", 200, "text/html; charset=utf-8"},
+		{"contacts", "text/html, application/json; version=2", 200, "application/json"},
+		{"contacts", "text/html, application/json; q=0.1", 200, "text/html; charset=utf-8"},
+		{"contacts?format=json", "", 200, "application/json"},
+		{"contacts?format=json", "text/html", 406, "text/html; charset=utf-8"},
+		{"contacts?format=api", "*/*", 200, "text/html; charset=utf-8"},
+		{"contacts?format=xml", "", 404, "text/html; charset=utf-8"},
+		{"contacts.json?format=xml", "", 200, "application/json"},
 		{"contacts.api", "text/html", 200, "text/html; charset=utf-8"},
 		{"contacts.xml", "", 404, "text/html"},
 		{"contacts.json/", "", 200, "application/json"},
@@ -62,7 +69,9 @@ func TestAuthentication(t *testing.T) {
 		basic("bia@example.com:" + c.Token()): "Invalid token or email",
 		"Basic":                               "Invalid basic header. No credentials provided.",
 		"Basic a b":                           "Invalid basic header. Credentials string should not contain spaces.",
-		"Basic !":                             "Invalid basic header. Credentials not correctly base64 encoded.",
+		"Basic abc":                           "Invalid basic header. Credentials not correctly base64 encoded.",
+		"Basic !":                             "Invalid token or email", // what is not base64 is skipped
+		"Token \xff":                          "Invalid token header. Token string should not contain invalid characters.",
 		"Token " + strings.ToUpper(c.Token()): "Invalid token",
 		"Bearer " + c.Token():                 "Authentication credentials were not provided.",
 	} {
@@ -105,7 +114,8 @@ func TestBodies(t *testing.T) {
 	c.want("POST", "contacts.json", "{\n \"name\": tru}", 400, `{"detail":"JSON parse error - Expecting value: line 2 column 10 (char 11)"}`)
 	c.want("POST", "contacts.json", `{} x`, 400, `{"detail":"JSON parse error - Extra data: line 1 column 4 (char 3)"}`)
 	c.want("POST", "contacts.json", ` `, 400, `{"detail":"JSON parse error - Expecting value: line 1 column 2 (char 1)"}`)
-	c.want("POST", "contacts.json", `{"name":NaN}`, 400, `{"detail":"JSON parse error - Out of range float values are not JSON compliant: 'NaN'"}`)
+	c.want("POST", "contacts.json", `{"name":NaN}`, 201, `{"$contains":{"name":"nan"}}`)
+	c.want("POST", "contacts.json", `-Infinity`, 400, `{"non_field_errors":["Request body should be a single JSON object"]}`)
 	c.want("POST", "contacts.json", "{\"name\":\"\xff\"}", 400, `{"detail":"JSON parse error - 'utf-8' codec can't decode byte 0xff in position 9: invalid start byte"}`)
 	c.want("POST", "contacts.json", strings.Repeat("[", 5000), 500, "")
 	c.want("POST", "contacts.json?uuid=x", `{bad`, 404, "")

@@ -15,8 +15,8 @@ var errTooDeep = errors.New("maximum recursion depth exceeded")
 // maxDepth is about where Python's recursion limit of 1,000 frames is hit inside a request.
 const maxDepth = 950
 
-// parseJSON reads a request body as json.load does in the API's Python. The texts of its errors, with
-// line, column and character, are what clients see after "JSON parse error - ".
+// parseJSON reads a request body as json.load does in the API's Python, which knows NaN and Infinity. The
+// texts of its errors, with line, column and character, are what clients see after "JSON parse error - ".
 func parseJSON(body []byte, charset string) (value any, err error) {
 	text, err := decodeText(body, charset)
 	if err != nil {
@@ -44,11 +44,22 @@ func parseJSON(body []byte, charset string) (value any, err error) {
 	return value, nil
 }
 
-// decodeText turns bytes into characters; positions in error texts count characters.
+// decodeText turns bytes into characters; positions in error texts count characters. A character that
+// is cut off at the end is dropped: the reader waits for the rest of it. Charsets that Python does not know,
+// and those that it does but nobody sends, are read as UTF-8.
 func decodeText(body []byte, charset string) ([]rune, error) {
 	text := make([]rune, 0, len(body))
-	if charset == "latin-1" || charset == "latin1" || charset == "iso-8859-1" {
+	switch charset {
+	case "latin-1", "latin1", "latin_1", "iso-8859-1", "iso8859-1":
 		for _, b := range body {
+			text = append(text, rune(b))
+		}
+		return text, nil
+	case "ascii", "us-ascii":
+		for i, b := range body {
+			if b >= 0x80 {
+				return nil, fmt.Errorf("'ascii' codec can't decode byte 0x%02x in position %d: ordinal not in range(128)", b, i)
+			}
 			text = append(text, rune(b))
 		}
 		return text, nil
@@ -56,7 +67,11 @@ func decodeText(body []byte, charset string) ([]rune, error) {
 	for i := 0; i < len(body); {
 		r, n := utf8.DecodeRune(body[i:])
 		if r == utf8.RuneError && n <= 1 {
-			return nil, utf8Error(body, i)
+			end, reason := brokenUTF8(body, i)
+			if reason == cutOff && end == len(body) {
+				break
+			}
+			return nil, utf8Error(body[i:end], i, reason)
 		}
 		text = append(text, r)
 		i += n
@@ -64,8 +79,19 @@ func decodeText(body []byte, charset string) ([]rune, error) {
 	return text, nil
 }
 
-// utf8Error words a broken byte sequence at i as Python's utf-8 codec does.
-func utf8Error(body []byte, i int) error {
+const cutOff = "unexpected end of data"
+
+// utf8Error words a broken byte sequence as Python's utf-8 codec does.
+func utf8Error(bad []byte, at int, reason string) error {
+	if len(bad) == 1 {
+		return fmt.Errorf("'utf-8' codec can't decode byte 0x%02x in position %d: %s", bad[0], at, reason)
+	}
+	return fmt.Errorf("'utf-8' codec can't decode bytes in position %d-%d: %s", at, at+len(bad)-1, reason)
+}
+
+// brokenUTF8 says where a broken sequence that begins at i ends: it is as long as it could still have become
+// a character.
+func brokenUTF8(body []byte, i int) (end int, reason string) {
 	low, high := byte(0x80), byte(0xbf)
 	want := 0
 	switch b := body[i]; {
@@ -88,9 +114,9 @@ func utf8Error(body []byte, i int) error {
 			high = 0x8f
 		}
 	}
-	reason, end := "invalid start byte", i+1
+	reason, end = "invalid start byte", i+1
 	if want > 0 {
-		reason = "unexpected end of data"
+		reason = cutOff
 		for ; want > 0 && end < len(body); want-- {
 			if body[end] < low || body[end] > high {
 				reason = "invalid continuation byte"
@@ -100,10 +126,7 @@ func utf8Error(body []byte, i int) error {
 			end++
 		}
 	}
-	if end-i == 1 {
-		return fmt.Errorf("'utf-8' codec can't decode byte 0x%02x in position %d: %s", body[i], i, reason)
-	}
-	return fmt.Errorf("'utf-8' codec can't decode bytes in position %d-%d: %s", i, end-1, reason)
+	return end, reason
 }
 
 type jsonParser struct {
@@ -175,10 +198,13 @@ func (p *jsonParser) value(depth int) any {
 			return v
 		}
 	}
-	for _, constant := range []string{"NaN", "Infinity", "-Infinity"} {
-		if p.word(constant) {
-			panic(jsonFailure{fmt.Errorf("Out of range float values are not JSON compliant: '%s'", constant)}) //nolint:staticcheck // the server's own text
-		}
+	switch {
+	case p.word("NaN"):
+		return math.NaN()
+	case p.word("Infinity"):
+		return math.Inf(1)
+	case p.word("-Infinity"):
+		return math.Inf(-1)
 	}
 	p.fail("Expecting value", p.at)
 	return nil

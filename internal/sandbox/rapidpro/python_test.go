@@ -11,29 +11,31 @@ func TestParseJSON(t *testing.T) {
 		`{"a": [1, -0, 2.50, 1e400, 1E5], "b": null, "a": true}`:        `{'a': True, 'b': None}`,
 		`[1e16, 123456789012345678901234567890, 0.0001, -1.5E-7]`:       `[1e+16, 123456789012345678901234567890, 0.0001, -1.5e-07]`,
 		`["it's", "q\"", "\u00e9\ud83d\ude00", "\ud83d", "\n\t\u0000"]`: `["it's", 'q"', 'é😀', '\ud83d', '\n\t\x00']`,
-		``:               `Expecting value: line 1 column 1 (char 0)`,
-		"\n ":            `Expecting value: line 2 column 2 (char 2)`,
-		`[`:              `Expecting value: line 1 column 2 (char 1)`,
-		`[1 2]`:          `Expecting ',' delimiter: line 1 column 4 (char 3)`,
-		`[1,]`:           `Expecting value: line 1 column 4 (char 3)`,
-		`{`:              `Expecting property name enclosed in double quotes: line 1 column 2 (char 1)`,
-		`{"a"}`:          `Expecting ':' delimiter: line 1 column 5 (char 4)`,
-		`{"a":1 "b"}`:    `Expecting ',' delimiter: line 1 column 8 (char 7)`,
-		`-`:              `Expecting value: line 1 column 1 (char 0)`,
-		`01`:             `Extra data: line 1 column 2 (char 1)`,
-		`1.`:             `Extra data: line 1 column 2 (char 1)`,
-		`-Infinity`:      `Out of range float values are not JSON compliant: '-Infinity'`,
-		`"a`:             `Unterminated string starting at: line 1 column 1 (char 0)`,
-		`"a\`:            `Unterminated string starting at: line 1 column 1 (char 0)`,
-		`"é\x"`:          `Invalid \escape: line 1 column 3 (char 2)`,
-		`"\u12`:          `Invalid \uXXXX escape: line 1 column 3 (char 2)`,
-		`"\uZZZZ"`:       `Invalid \uXXXX escape: line 1 column 3 (char 2)`,
-		"\"a\tb\"":       `Invalid control character at: line 1 column 3 (char 2)`,
-		"\ufeff{}":       `Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)`,
-		"[\"\xe2\x82\"]": `'utf-8' codec can't decode bytes in position 2-3: invalid continuation byte`,
-		"\"\xe2\x82":     `'utf-8' codec can't decode bytes in position 1-2: unexpected end of data`,
-		"\xed\xa0\x80":   `'utf-8' codec can't decode byte 0xed in position 0: invalid continuation byte`,
-		"\xf5":           `'utf-8' codec can't decode byte 0xf5 in position 0: invalid start byte`,
+		``:                           `Expecting value: line 1 column 1 (char 0)`,
+		"\n ":                        `Expecting value: line 2 column 2 (char 2)`,
+		`[`:                          `Expecting value: line 1 column 2 (char 1)`,
+		`[1 2]`:                      `Expecting ',' delimiter: line 1 column 4 (char 3)`,
+		`[1,]`:                       `Expecting value: line 1 column 4 (char 3)`,
+		`{`:                          `Expecting property name enclosed in double quotes: line 1 column 2 (char 1)`,
+		`{"a"}`:                      `Expecting ':' delimiter: line 1 column 5 (char 4)`,
+		`{"a":1 "b"}`:                `Expecting ',' delimiter: line 1 column 8 (char 7)`,
+		`-`:                          `Expecting value: line 1 column 1 (char 0)`,
+		`01`:                         `Extra data: line 1 column 2 (char 1)`,
+		`1.`:                         `Extra data: line 1 column 2 (char 1)`,
+		`[NaN, Infinity, -Infinity]`: `[nan, inf, -inf]`,
+		`[NaNs]`:                     `Expecting ',' delimiter: line 1 column 5 (char 4)`,
+		`"a`:                         `Unterminated string starting at: line 1 column 1 (char 0)`,
+		`"a\`:                        `Unterminated string starting at: line 1 column 1 (char 0)`,
+		`"é\x"`:                      `Invalid \escape: line 1 column 3 (char 2)`,
+		`"\u12`:                      `Invalid \uXXXX escape: line 1 column 3 (char 2)`,
+		`"\uZZZZ"`:                   `Invalid \uXXXX escape: line 1 column 3 (char 2)`,
+		"\"a\tb\"":                   `Invalid control character at: line 1 column 3 (char 2)`,
+		"\ufeff{}":                   `Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)`,
+		"[\"\xe2\x82\"]":             `'utf-8' codec can't decode bytes in position 2-3: invalid continuation byte`,
+		"\"\xe2\x82":                 `Unterminated string starting at: line 1 column 1 (char 0)`, // the reader waits for the rest of the character
+		"{}\xc3":                     `{}`,
+		"\xed\xa0\x80":               `'utf-8' codec can't decode byte 0xed in position 0: invalid continuation byte`,
+		"\xf5":                       `'utf-8' codec can't decode byte 0xf5 in position 0: invalid start byte`,
 	} {
 		v, err := parseJSON([]byte(text), "")
 		got := pyRepr(v)
@@ -47,12 +49,12 @@ func TestParseJSON(t *testing.T) {
 }
 
 func TestPythonNumbers(t *testing.T) {
-	for text, want := range map[string]int64{"5": 5, " +1_0 ": 10, "-3": -3, "٣": 3, "５7": 57, "99999999999999999999": 1<<63 - 1} {
+	for text, want := range map[string]int64{"5": 5, " +1_0 ": 10, "-3": -3, "٣": 3, "５7": 57, "𝟘𝟙": 1, "\u00a05\u3000": 5, "99999999999999999999": 1<<63 - 1} {
 		if n, ok := pyInteger(text); !ok || n != want {
 			t.Errorf("%q: %d %v", text, n, ok)
 		}
 	}
-	for _, text := range []string{"", "+", "1__0", "_1", "1_", "1.0", "x"} {
+	for _, text := range []string{"", "+", "1__0", "_1", "1_", "1.0", "x", "\x1c5"} {
 		if n, ok := pyInteger(text); ok {
 			t.Errorf("%q: %d", text, n)
 		}

@@ -1,6 +1,7 @@
 package rapidpro
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -146,12 +147,14 @@ func pyQuote(s string) string {
 			b = append(b, `\r`...)
 		case r == '\t':
 			b = append(b, `\t`...)
-		case r < 0x20 || r == 0x7f:
-			b = append(b, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
-		case isSurrogate(r):
-			b = appendEscape(b, r)
-		default:
+		case unicode.IsPrint(r):
 			b = append(b, s[:n]...)
+		case r < 0x100:
+			b = append(b, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+		case r > 0xffff:
+			b = fmt.Appendf(b, `\U%08x`, r)
+		default:
+			b = appendEscape(b, r)
 		}
 		s = s[n:]
 	}
@@ -159,9 +162,9 @@ func pyQuote(s string) string {
 }
 
 // pyInteger is int() of a text: blanks around it, a sign and single underscores between digits are
-// fine, and digits of any script count.
+// fine, and digits of any script count. It knows fewer blanks than strip.
 func pyInteger(s string) (n int64, ok bool) {
-	s = strip(s)
+	s = strings.TrimSpace(s)
 	negative := false
 	if s != "" && (s[0] == '+' || s[0] == '-') {
 		negative = s[0] == '-'
@@ -194,16 +197,16 @@ func pyInteger(s string) (n int64, ok bool) {
 	return n, true
 }
 
-// digitValue relies on every decimal digit's block of ten starting at a multiple of its own zero.
+// digitValue relies on decimal digits coming in runs of whole tens.
 func digitValue(r rune) int {
 	if r < 0x80 {
 		return int(r - '0')
 	}
 	zero := r
-	for r-zero < 9 && unicode.Is(unicode.Nd, zero-1) {
+	for unicode.Is(unicode.Nd, zero-1) {
 		zero--
 	}
-	return int(r - zero)
+	return int(r-zero) % 10
 }
 
 // isBlank says what str.isspace says of one character.

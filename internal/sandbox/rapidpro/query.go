@@ -272,10 +272,10 @@ func (n node) compare(v any, env environment) bool {
 		case "!=":
 			return a != b
 		case "~":
-			if n.property == "name" { // every word must begin one of the name's
+			if n.property == "name" { // one word that begins one of the name's will do; eight characters count
 				names := strings.Fields(a)
-				return !slices.ContainsFunc(strings.Fields(b), func(word string) bool {
-					return !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, word) })
+				return slices.ContainsFunc(strings.Fields(b), func(word string) bool {
+					return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, truncate(word, 8)) })
 				})
 			}
 			return strings.Contains(a, b)

@@ -2,7 +2,7 @@ package rapidpro
 
 import (
 	"bytes"
-	"encoding/base64"
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
@@ -44,9 +44,14 @@ var endpoints = map[string]endpoint{
 	"campaign_events": {scopeOther, listCampaignEvents, nil, nil},
 	"globals":         {scopeOther, listGlobals, postGlobal, nil},
 	"labels":          {scopeOther, listLabels, postLabel, deleteLabel},
+	"archives":        {scopeOther, listArchives, nil, nil},
 	"channels":        {scopeOther, listNothing, nil, nil},
 	"flows":           {scopeOther, listNothing, nil, nil},
 	"users":           {scopeOther, listUsers, nil, nil},
+	"resthooks":       {scopeOther, listResthooks, nil, nil},
+	"resthook_events": {scopeOther, listNothing, nil, nil},
+
+	"resthook_subscribers": {scopeOther, listSubscribers, postSubscriber, deleteSubscriber},
 }
 
 func (f *flavour) endpoint(name string) (endpoint, bool) {
@@ -228,33 +233,35 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 // negotiate chooses between JSON and a page for people. With the suffix .json there is only JSON, and
-// a client that does not accept it gets 406; without a suffix the page wins unless the client asks for
-// JSON more precisely than for anything else.
+// a client that does not accept it gets 406; without a suffix the parameter format may choose, else the
+// page wins unless the client asks for JSON more precisely than for anything else.
 func (rq *request) negotiate() (refusal *response, page bool) {
+	format := cmp.Or(rq.format, rq.params.get("format"))
+	if !slices.Contains([]string{"", "json", "api"}, format) {
+		return notFound(), true
+	}
 	accept := strings.Join(rq.http.Header.Values("Accept"), ",")
 	if strings.TrimSpace(accept) == "" {
 		accept = "*/*"
 	}
 	best, page := 0, false
 	for part := range strings.SplitSeq(accept, ",") {
-		media, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		media, options, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), ";")
+		media = strings.TrimSpace(media)
 		rank := 1
 		switch kind, sub, _ := strings.Cut(media, "/"); {
 		case kind == "*":
 		case sub == "*":
 			rank = 2
-		default:
+		case options == "" || onlyWeight.MatchString(options):
 			rank = 3
+		default:
+			rank = 4
 		}
-		matches := func(want string) bool {
-			kind, sub, _ := strings.Cut(media, "/")
-			wantKind, wantSub, _ := strings.Cut(want, "/")
-			return (kind == "*" || kind == wantKind) && (sub == "*" || sub == wantSub)
-		}
-		if rank > best && rq.format != "json" && matches("text/html") {
+		if rank > best && format != "json" && mediaMatches("text/html", media) {
 			best, page = rank, true
 		}
-		if rank > best && rq.format != "api" && matches("application/json") {
+		if rank > best && format != "api" && mediaMatches("application/json", media) {
 			best, page = rank, false
 		}
 	}
@@ -262,6 +269,16 @@ func (rq *request) negotiate() (refusal *response, page bool) {
 		return detail(http.StatusNotAcceptable, "Could not satisfy the request Accept header."), true
 	}
 	return nil, page
+}
+
+// onlyWeight is what may follow a media type without making it more precise.
+var onlyWeight = regexp.MustCompile(`^\s*q=[^;]*$`)
+
+// mediaMatches compares a media type with one that may have stars in it.
+func mediaMatches(media, pattern string) bool {
+	kind, sub, _ := strings.Cut(media, "/")
+	wantKind, wantSub, _ := strings.Cut(pattern, "/")
+	return (wantKind == "*" || wantKind == kind) && (wantSub == "*" || wantSub == sub)
 }
 
 // admit is authentication, permission and throttle.
@@ -289,6 +306,8 @@ func (rq *request) authenticate() string {
 			return "Invalid token header. No credentials provided."
 		case len(parts) > 2:
 			return "Invalid token header. Token string should not contain spaces."
+		case !utf8.ValidString(parts[1]):
+			return "Invalid token header. Token string should not contain invalid characters."
 		case parts[1] != rq.options.Token:
 			return "Invalid token"
 		}
@@ -301,8 +320,8 @@ func (rq *request) authenticate() string {
 		default:
 			return "Invalid basic header. Credentials string should not contain spaces."
 		}
-		pair, err := base64.StdEncoding.DecodeString(parts[1])
-		if err != nil {
+		pair, ok := looseBase64(parts[1])
+		if !ok {
 			return "Invalid basic header. Credentials not correctly base64 encoded."
 		}
 		user, password, _ := strings.Cut(string(pair), ":")
@@ -371,7 +390,8 @@ func parseParams(query string) params {
 	return p
 }
 
-// unquote decodes a part of a query. Broken escapes stay as they are, broken UTF-8 becomes U+FFFD.
+// unquote decodes a part of a query. Broken escapes stay as they are; of broken UTF-8 the beginning of a
+// character becomes one U+FFFD, as does every byte that begins none.
 func unquote(s string) string {
 	s = strings.ReplaceAll(s, "+", " ")
 	if strings.Contains(s, "%") {
@@ -391,7 +411,15 @@ func unquote(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	return string([]rune(s)) // every bad byte becomes one replacement character
+	raw, b := []byte(s), make([]byte, 0, len(s))
+	for i := 0; i < len(raw); {
+		r, n := utf8.DecodeRune(raw[i:])
+		b = utf8.AppendRune(b, r)
+		if i += n; r == utf8.RuneError && n == 1 {
+			i, _ = brokenUTF8(raw, i-1)
+		}
+	}
+	return string(b)
 }
 
 func (p params) get(name string) string {
@@ -435,7 +463,7 @@ func (rq *request) body() (*payload, *response) {
 		return &payload{dict: newDict(), form: params{}}, nil
 	case len(raw) == 0:
 		return &payload{dict: newDict()}, nil
-	case media == "application/json":
+	case mediaMatches("application/json", media):
 		v, err := parseJSON(raw, strings.ToLower(options["charset"]))
 		if errors.Is(err, errTooDeep) {
 			return nil, crash()
@@ -448,9 +476,9 @@ func (rq *request) body() (*payload, *response) {
 			return nil, fieldError("non_field_errors", "Request body should be a single JSON object")
 		}
 		return &payload{dict: d}, nil
-	case media == "application/x-www-form-urlencoded":
+	case mediaMatches("application/x-www-form-urlencoded", media):
 		return &payload{form: parseParams(string(raw))}, nil
-	case media == "multipart/form-data":
+	case mediaMatches("multipart/form-data", media):
 		form, err := parseMultipart(rq.http, raw)
 		if err != nil {
 			return nil, detail(http.StatusBadRequest, "Multipart form parse error - "+err.Error())
@@ -460,13 +488,14 @@ func (rq *request) body() (*payload, *response) {
 	return nil, detail(http.StatusUnsupportedMediaType, `Unsupported media type "`+contentType+`" in request.`)
 }
 
+// parseMultipart reads a form in parts. What is between the boundaries may be anything: parts that cannot be
+// read are none.
 func parseMultipart(r *http.Request, raw []byte) (params, error) {
 	r.Body = io.NopCloser(bytes.NewReader(raw))
-	if err := r.ParseMultipartForm(16 << 20); err != nil {
-		if errors.Is(err, http.ErrMissingBoundary) {
-			return nil, errors.New("Invalid boundary in multipart: None") //nolint:staticcheck // the server's own text
-		}
-		return nil, err
+	if err := r.ParseMultipartForm(16 << 20); errors.Is(err, http.ErrMissingBoundary) {
+		return nil, errors.New("Invalid boundary in multipart: None") //nolint:staticcheck // the server's own text
+	} else if err != nil {
+		return params{}, nil
 	}
 	defer func() { _ = r.MultipartForm.RemoveAll() }()
 	return params(r.MultipartForm.Value), nil

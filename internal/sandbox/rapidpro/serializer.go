@@ -342,9 +342,6 @@ func (rq *request) urnParam(v string) (urn, *response) {
 	if err != nil {
 		return urn{}, detail(http.StatusBadRequest, "Invalid URN: "+v)
 	}
-	if unstorable(v) {
-		return urn{}, crash()
-	}
 	return u, nil
 }
 

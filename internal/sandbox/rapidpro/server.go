@@ -73,6 +73,7 @@ type Server struct {
 	set      Settings
 	zone     *time.Location // of set.Timezone, once it was needed
 	uuid     string         // of the workspace
+	born     time.Time      // when the workspace and its user were made
 	lastID   int64
 	lastTime time.Time
 	primary  *store
@@ -81,6 +82,7 @@ type Server struct {
 	assets   assets
 	history  map[string][]time.Time // requests counted, by scope, oldest first
 	fires    fires
+	lastHook int // id of the newest subscriber of a resthook
 }
 
 // commit is a change that the replica has not seen yet.
@@ -130,8 +132,9 @@ func (s *Server) reset() {
 	}
 	s.primary, s.replica, s.behind = newStore(), nil, nil
 	s.assets, s.history = assets{}, map[string][]time.Time{}
+	s.lastHook = 0
 	s.fires = fires{pending: map[fireKey]Fire{}}
-	s.uuid = s.newUUID()
+	s.uuid, s.born = s.newUUID(), s.transaction()
 	if !s.flavour.weni {
 		g := must(s.addGroup("Open Tickets", "tickets > 0"))
 		system := *g

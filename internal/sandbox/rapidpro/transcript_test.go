@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
@@ -29,18 +30,14 @@ type exchange struct {
 // imitate, on endpoints it does not have or on how the recording was made.
 var unreplayable = map[string][2]int{
 	"a text/plain body, sent with a header that was not recorded": {11, 11},
-	"a date without a time, read at the moment of recording":      {128, 128},
-	"eight requests at once":                                      {233, 240},
-	"rounded to milliseconds":                                     {291, 291},
-	"a role that mailroom does not know":                          {346, 346},
-	"a group that was still being evaluated":                      {348, 348},
-	"the database was away":                                       {358, 358},
-	"services were restarted":                                     {373, 373},
-	"services were away":                                          {376, 380},
-	"redis was away":                                              {382, 382},
-	"resthooks":                                                   {393, 400},
-	"users":                                                       {406, 406},
-	"archives and flow starts":                                    {408, 409},
+	"eight requests at once":                 {233, 240},
+	"a role that mailroom does not know":     {346, 346},
+	"a group that was still being evaluated": {348, 348},
+	"the database was away":                  {358, 358},
+	"services were restarted":                {373, 373},
+	"services were away":                     {376, 380},
+	"redis was away":                         {382, 382},
+	"flow starts":                            {409, 409},
 }
 
 // binding pairs values of the recording with the simulator's, one to one: uuids, and the moments that
@@ -65,7 +62,18 @@ func (b *binding) translate(text string) string {
 		}
 		return cmpOr(b.to[u], u)
 	})
-	text = anyMoment.ReplaceAllStringFunc(text, func(m string) string { return cmpOr(b.to[m], m) })
+	text = anyMoment.ReplaceAllStringFunc(text, func(m string) string {
+		if to, ok := b.to[m]; ok || !millis.MatchString(m) {
+			return cmpOr(to, m)
+		}
+		// The first of the bound moments in that millisecond, cut like it.
+		for _, whole := range slices.Sorted(maps.Keys(b.to)) {
+			if strings.HasPrefix(whole, m[:len(m)-1]) {
+				return b.to[whole][:len(m)-1] + "Z"
+			}
+		}
+		return m
+	})
 	text = encodedMoment.ReplaceAllStringFunc(text, func(m string) string {
 		plain, _ := url.QueryUnescape(m)
 		if to, ok := b.to[strings.Replace(plain, "+00:00", "Z", 1)]; ok {
@@ -95,6 +103,7 @@ func (b *binding) translateCursor(encoded string) string {
 
 var (
 	anyUUID       = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	millis        = regexp.MustCompile(`\.\d{3}Z$`)
 	anyMoment     = regexp.MustCompile(`2026-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	encodedMoment = regexp.MustCompile(`2026-\d\d-\d\dT\d\d%3A\d\d%3A\d\d\.\d+%2B00%3A00`)
 	cursorParam   = regexp.MustCompile(`cursor=[^&]+`)
@@ -193,7 +202,8 @@ func (b *binding) sameLink(want, got, at string) string {
 
 func TestTranscript(t *testing.T) {
 	exchanges := readLines[exchange](t, "weni-transcript.jsonl")
-	s := New(Options{})
+	start := time.Date(2026, 11, 20, 11, 0, 0, 0, time.UTC) // the clock stands still between the steps
+	s := New(Options{Clock: func() time.Time { return start }})
 	server := httptest.NewServer(s)
 	defer server.Close()
 	b := &binding{map[string]string{}, map[string]string{}}
@@ -206,8 +216,12 @@ func TestTranscript(t *testing.T) {
 	}
 	group := func(recorded string) string { return b.to[recorded] }
 	before := map[int]func(){
+		128: func() { // a date without a time gets the time of day, so the clock has to show the same
+			s.Control.Advance(time.Date(2026, 11, 20, 11, 44, 37, 238515000, time.UTC).Sub(s.Control.Now()) - 6*time.Second)
+		},
 		280: func() { // 260 contacts were made that are not in the recording
 			for i := range 260 {
+				s.Control.Advance(2 * time.Millisecond)
 				name := fmt.Sprintf("p%03d", i)
 				body := fmt.Sprintf(`{"name":%q,"urns":["ext:%s"],"groups":[%q]}`, name, name, group("79867882-c6ef-484f-b8b0-d24daa39267a"))
 				if code, _, text, err := call(server, s.Token(), "POST", "contacts.json", []byte(body), nil, nil); code != 201 || err != nil {
@@ -241,6 +255,11 @@ func TestTranscript(t *testing.T) {
 		363: set(func(s *Settings) { s.Requests = 0 }),
 		365: func() { // an exchange that was a repetition is left out of the recording
 			if err := s.Edit(b.to["c0ea1348-5490-4d32-bb4b-ed5df5785217"], Edit{Fields: map[string]string{"nick_name": strings.Repeat("x", 640)}}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		394: func() {
+			if err := s.AddResthook("new-lead"); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -2,6 +2,7 @@ package rapidpro
 
 import (
 	"errors"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,25 +27,26 @@ var (
 func parseURN(s string) (urn, error) {
 	var parts [4]strings.Builder // scheme, path, query, display
 	state := 0
-	for _, r := range s {
+	for i := range len(s) { // bytes, as there may be lone surrogates
+		c := s[i]
 		switch {
-		case r == ':' && state == 0:
+		case c == ':' && state == 0:
 			state = 1
 			continue
-		case r == '?':
+		case c == '?':
 			if state != 1 {
 				return urn{}, errURN
 			}
 			state = 2
 			continue
-		case r == '#':
+		case c == '#':
 			if state != 1 && state != 2 {
 				return urn{}, errURN
 			}
 			state = 3
 			continue
 		}
-		parts[state].WriteRune(r)
+		parts[state].WriteByte(c)
 	}
 	u := urn{
 		scheme:  urnUnescape.Replace(parts[0].String()),
@@ -373,5 +375,9 @@ func validEmail(s string) bool {
 	if m := emailDomain.FindStringSubmatch(domain); m != nil {
 		return !strings.HasSuffix(m[2], "-")
 	}
-	return domain == "localhost" || emailIP.MatchString(domain)
+	if m := emailIP.FindStringSubmatch(domain); m != nil {
+		_, err := netip.ParseAddr(m[1])
+		return err == nil
+	}
+	return domain == "localhost"
 }
