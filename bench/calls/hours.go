@@ -11,9 +11,9 @@ import (
 )
 
 // simulatedHours runs the tests that play hours of a throttled Weni, which only tests can, and prints their rows.
-func simulatedHours(w io.Writer) (short int, err error) {
+func simulatedHours(w io.Writer, seed uint64) (short int, err error) {
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "^TestHours", "syncer/internal/engine")
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "^TestHours", "syncer/internal/engine", "-args", "-hours.seed", fmt.Sprint(seed))
 	out, failed := cmd.CombinedOutput()
 	var lines []line
 	for text := range bytes.Lines(out) {

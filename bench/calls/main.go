@@ -1,10 +1,11 @@
 // Command calls counts what syncer asks of Weni, against a simulator and without a network, beside the bars that
 // are promised and beside what simpler ways would ask: to push every record at every run, and to look each of them
-// up before. Nothing is modelled on syncer's side: the store, the engine, the reconciliations and the client are
+// up before. Of wrong persons the simpler ways are counted, too: whose data they would have put under somebody else's
+// number. Nothing is modelled on syncer's side: the store, the engine, the reconciliations and the client are
 // the real ones. The rows that need simulated hours are tests of the engine, which it runs.
 //
 //	go run ./bench/calls                 # all of it, up to 100,000 people
-//	go run ./bench/calls -n 1000 -hours=false
+//	go run ./bench/calls -n 1000 -hours=false -seed 42
 package main
 
 import (
@@ -28,9 +29,11 @@ func main() {
 	sizes := flag.String("n", "1000,10000,100000", "how many people, separated by commas")
 	dir := flag.String("dir", lab.FastDir(), "where the state files go; what is counted does not depend on it")
 	rows := flag.String("rows", "", "only the tables whose title contains this")
+	seed := flag.Uint64("seed", 7, "of the people of the wrong persons' table and of the moments of live events")
 	hours := flag.Bool("hours", true, "whether to run the rows with simulated hours, a go test of internal/engine")
 	flag.Parse()
-	if err := run(os.Stdout, *sizes, *dir, *rows, *hours); err != nil {
+	fmt.Printf("seed %d\n", *seed)
+	if err := run(os.Stdout, *sizes, *dir, *rows, *hours, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "calls:", err)
 		os.Exit(1)
 	}
@@ -52,7 +55,7 @@ type line struct {
 	lookup   string // look up, then push
 }
 
-func run(w io.Writer, sizes, dir, only string, hours bool) error {
+func run(w io.Writer, sizes, dir, only string, hours bool, seed uint64) error {
 	var tables []table
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(text)
@@ -64,8 +67,9 @@ func run(w io.Writer, sizes, dir, only string, hours bool) error {
 	tables = append(tables,
 		table{"pages of 250, where the server insists", otherFlavour},
 		table{"ten chatty contacts", chatty},
-		table{"wrong person", wrongPerson},
+		table{"wrong person", func(dir string) ([]line, error) { return wrongPerson(dir, seed) }},
 		table{"drift", drift},
+		table{"state lost", stateLost},
 	)
 	short := 0
 	for _, t := range tables {
@@ -79,7 +83,7 @@ func run(w io.Writer, sizes, dir, only string, hours bool) error {
 		short += n
 	}
 	if hours && strings.Contains("simulated hours", only) {
-		n, err := simulatedHours(w)
+		n, err := simulatedHours(w, seed)
 		if err != nil {
 			return err
 		}

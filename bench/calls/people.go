@@ -51,6 +51,7 @@ type census struct {
 	known  map[*human]bool     // who is in a source or in the workspace by now
 	owned  map[string][]*human // contact -> whose it ever rightly was
 	wrong  map[string]string   // what went wrong, once each
+	naive  map[*human]bool     // whose data a push by number would have put on somebody else's contact
 	writes int
 }
 
@@ -107,11 +108,34 @@ func (c *census) enter(source string, h *human, fone string) entry {
 	return e
 }
 
+// push does what the simpler ways do: the first number of a record, with the usual area code where it has none, is whose
+// data it is. That is wrong when somebody else answers it, and for everybody who shares a line: they overwrite each other.
+func (c *census) push(e entry) {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, strings.Split(e.fone, "/")[0])
+	digits = strings.TrimPrefix(digits, "0")
+	if len(digits) > 11 {
+		digits = strings.TrimPrefix(digits, "55")
+	}
+	if len(digits) < 10 {
+		digits = "84" + digits
+	}
+	answers := c.holds[canonical(":55"+digits)]
+	if len(answers) > 0 && (!slices.Contains(answers, e.human) || len(answers) > 1) {
+		c.naive[e.human] = true
+	}
+}
+
 // publish writes records into their books and returns the webhooks.
 func (c *census) publish(list []entry) (events []contact.Event) {
 	for _, e := range list {
 		c.mu.Lock()
 		c.known[e.human] = true
+		c.push(e)
 		c.mu.Unlock()
 		events = append(events, c.Books[e.source].Put(e.id, lab.Row{"nome": e.name, "fone": e.fone, "dono": fmt.Sprint(e.human.id)}))
 	}

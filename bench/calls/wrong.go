@@ -17,9 +17,9 @@ const settleIn = 5 * time.Minute
 
 // wrongPerson lets ten thousand people come, share, change and give up their numbers, and counts how often
 // anything of one of them ends up with another.
-func wrongPerson(dir string) ([]line, error) {
-	c := &census{random: rand.New(rand.NewPCG(7, 7)), next: map[string]int{}, record: map[contact.Key]*human{},
-		holds: map[string][]*human{}, owned: map[string][]*human{}, wrong: map[string]string{}, known: map[*human]bool{}}
+func wrongPerson(dir string, seed uint64) ([]line, error) {
+	c := &census{random: rand.New(rand.NewPCG(seed, 7)), next: map[string]int{}, record: map[contact.Key]*human{},
+		holds: map[string][]*human{}, owned: map[string][]*human{}, wrong: map[string]string{}, naive: map[*human]bool{}, known: map[*human]bool{}}
 	l, err := lab.New(lab.Options{Dir: dir, Mapping: peopleMapping, Tap: c.tap})
 	if err != nil {
 		return nil, err
@@ -317,7 +317,7 @@ func (c *census) verdict(what string, linked map[*human]bool) line {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return line{what, fmt.Sprintf("%d wrong; %s of %s clear people linked, %s in all", len(c.wrong), thousands(are), thousands(mustBe), thousands(len(linked))), "0; all",
-		len(c.wrong) == 0 && are == mustBe, "", ""}
+		len(c.wrong) == 0 && are == mustBe, fmt.Sprintf("%d wrong", len(c.naive)), fmt.Sprintf("%d wrong", len(c.naive))}
 }
 
 // rest says what became of those who are not linked.

@@ -71,9 +71,8 @@ var (
 	extension = regexp.MustCompile(`(?is)(^|\PL)(?:ramal|extension|ext|x|r)(?:\PL.*)?$`)
 	separator = regexp.MustCompile(`(?i)[/;|\n]|,\s|\s(?:ou|e|or|and)\s`)
 	// Exponents, and the decimals that nobody types behind a number but a spreadsheet adds.
-	damaged   = regexp.MustCompile(`(?i)^\s*\d+([.,]\d+)?e\+?\d+\s*$|^\s*\d{8,}[.,]0+\s*$|\d{3}[.,]0{1,2}\s*$`)
-	letters   = regexp.MustCompile(`\pL|[^\P{N}0-9]`) // digits of other scripts too: dropping them makes another number
-	nonDigits = regexp.MustCompile(`[^0-9]+`)
+	damaged = regexp.MustCompile(`(?i)^\s*\d+([.,]\d+)?e\+?\d+\s*$|^\s*\d{8,}[.,]0+\s*$|\d{3}[.,]0{1,2}\s*$`)
+	letters = regexp.MustCompile(`\pL|[^\P{N}0-9]`) // digits of other scripts too: dropping them makes another number
 )
 
 // SplitPhones cuts a text that lists several numbers, as people write them: "a / b", "a; b", "a ou b". What is
@@ -91,30 +90,32 @@ func SplitPhones(text string) []string {
 	return parts
 }
 
-func onlyDigits(s string) string { return nonDigits.ReplaceAllString(s, "") }
+func onlyDigits(s string) string { return strings.Map(asciiDigit, s) }
+
+func asciiDigit(r rune) rune {
+	if r < '0' || r > '9' {
+		return -1
+	}
+	return r
+}
+
+// plainly reports whether a text has nothing but what most numbers are written with: no word, no separator and no
+// decimal point, so that there is nothing to split, to cut off or to refuse before the digits are read.
+func plainly(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return asciiDigit(r) < 0 && !strings.ContainsRune(" ()+-", r) })
+}
 
 // ParsePhone reads one number as a person typed it. It never guesses a person: what is ambiguous is refused
 // with a PhoneError.
 func ParsePhone(text string, rules PhoneRules) (Phone, error) {
-	if strings.TrimSpace(text) == "" {
+	if text = strings.TrimSpace(text); text == "" {
 		return Phone{}, ErrPhoneEmpty
 	}
-	if bsuid.MatchString(strings.TrimSpace(text)) {
-		return Phone{}, ErrPhoneNotPhone
-	}
-	if damaged.MatchString(text) {
-		return Phone{}, ErrPhoneDamaged
-	}
-	switch parts := SplitPhones(text); len(parts) {
-	case 0:
-		return Phone{}, ErrPhoneShort
-	case 1:
-		text = extension.ReplaceAllString(parts[0], "$1")
-	default:
-		return Phone{}, ErrPhoneSeveral
-	}
-	if letters.MatchString(text) {
-		return Phone{}, ErrPhoneLetters
+	if !plainly(text) {
+		var err error
+		if text, err = strip(text); err != nil {
+			return Phone{}, err
+		}
 	}
 	// Marks that nobody sees often come along with a copied number, so the plus is looked for, not expected.
 	front, behind := text, ""
@@ -150,6 +151,28 @@ func ParsePhone(text string, rules PhoneRules) (Phone, error) {
 		return foreign(full, rules)
 	}
 	return national(number, rules)
+}
+
+// strip takes what people add to a number off it, and refuses what is none.
+func strip(text string) (string, error) {
+	switch {
+	case bsuid.MatchString(text):
+		return "", ErrPhoneNotPhone
+	case damaged.MatchString(text):
+		return "", ErrPhoneDamaged
+	}
+	switch parts := SplitPhones(text); len(parts) {
+	case 0:
+		return "", ErrPhoneShort
+	case 1:
+		text = extension.ReplaceAllString(parts[0], "$1")
+	default:
+		return "", ErrPhoneSeveral
+	}
+	if letters.MatchString(text) {
+		return "", ErrPhoneLetters
+	}
+	return text, nil
 }
 
 // national reads digits dialled inside Brazil.
