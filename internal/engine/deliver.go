@@ -426,6 +426,9 @@ func (w *work) erase(ctx context.Context) {
 		}
 		if l.Contact != "" {
 			id := l.Contact
+			if m, ok := state.Mirror.Get(tx, state.At{Place: c.name, ID: id}); ok {
+				state.Forget(tx, c.e.now(), m.Identities(), nil) // no record may give its number any more
+			}
 			state.SetContact(tx, j.key, &l, "")
 			state.Unreflect(tx, c.name, id)
 		}

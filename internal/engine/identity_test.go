@@ -251,4 +251,14 @@ func TestCreateWhoseAnswerWasLost(t *testing.T) {
 	if !slices.Equal(c.Groups, []string{"Clientes"}) {
 		t.Errorf("contact: %+v", c)
 	}
+	if err := r.store.View(func(tx state.Tx) error {
+		for _, l := range state.Links.All(tx, nil, nil) {
+			if !l.Created || !slices.Equal(l.Base.Labels, []string{"Clientes"}) {
+				t.Errorf("it is taken for somebody else's contact: %+v", l)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -228,3 +228,30 @@ func TestOptInWithMoreThanALabel(t *testing.T) {
 		}
 	})
 }
+
+// TestErasedAndDeleted: a CRM erases somebody and deletes the record, in the same second or the day before. The deletion
+// took the number along before it was marked, and the next record with it made a contact again.
+func TestErasedAndDeleted(t *testing.T) {
+	erase := contact.Event{Kind: contact.Erase, Key: contact.Key{Source: "crm", ID: "1"}}
+	for name, leave := range map[string]func(*hours){
+		"at once": func(h *hours) {
+			_, err := h.Send(state.LaneLive, erase, h.Books["crm"].Remove(1))
+			h.must(err)
+			h.must(h.Settle(time.Hour))
+		},
+		"deleted first": func(h *hours) { h.says(h.Books["crm"].Remove(1)); h.says(erase) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
+				_, err := h.Weni.AddContact(rapidpro.NewContact{Name: "ana", URNs: []string{anaURN}})
+				h.must(err)
+				h.put("crm", 1, "Ana Prado", anaFone, nil)
+				leave(h)
+				h.put("loja", 1, "Ana Prado", anaFone, nil)
+				if all := h.Weni.Contacts(); len(all) != 0 {
+					t.Errorf("there is a contact again: %+v", all)
+				}
+			})
+		})
+	}
+}

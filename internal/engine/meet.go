@@ -32,6 +32,15 @@ func (w *work) unmet() *contact.Error {
 	return nil
 }
 
+// sharedBy says what can be done about a number that records of different names give, where the mapping has already
+// said whose it is too.
+func sharedBy(rule string) string {
+	if rule == contact.UseFirst || rule == contact.UseNewest {
+		return "records of different names give one number; it is left to one of them (shared_phone: " + rule + "). Correct the source"
+	}
+	return "records of different names give one number; correct the source, or set shared_phone"
+}
+
 // meet finds the person's contact if they have none yet: in the mirror, refreshed if need be, or by asking.
 func (w *work) meet(ctx context.Context) error {
 	j := w.j
@@ -41,7 +50,7 @@ func (w *work) meet(ctx context.Context) error {
 	if len(j.shared) > 0 {
 		j.desired.Phone = nil
 		w.c.e.conflict(ctx, "shared_phone/"+j.desired.Keys[0].String(), state.Conflict{Kind: "shared_phone", Target: w.c.name,
-			Records: append(slices.Clone(j.desired.Keys), j.shared...), Message: "records of different names give one number; correct the source, or set shared_phone"})
+			Records: append(slices.Clone(j.desired.Keys), j.shared...), Message: sharedBy(j.desired.Policy.SharedPhone)})
 		return nil
 	}
 	if j.desired.Phone == nil || j.link.Contact != "" {
@@ -222,6 +231,10 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 		state.SetContact(tx, j.key, &l, seen.ID)
 		before := seen
 		l.Adopted, l.Gone, l.TakenBack, l.Link = &before, false, false, theirs
+		if w.ours(&l, &seen) {
+			made := contact.Diff(&j.desired, j.optedOut, nil, contact.Link{}, w.c.target.Rules())
+			l.Created, l.Base = true, contact.Settle(&j.desired, &made, contact.Base{}, w.c.target.Rules(), j.optedOut)
+		}
 		at := state.At{Place: w.c.name, ID: seen.ID}
 		if kept, ok := state.Keeps.Get(tx, at); ok { // an export remembers what a lost state knew of it
 			l.Created, l.Base = kept.Created, kept.Base
@@ -242,6 +255,18 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 		j.elsewhere = append(j.elsewhere, m.taken)
 	}
 	return nil
+}
+
+// lostFor is how long after its answer was lost a create may still have made a contact; clocks differ a little.
+const lostFor = time.Minute
+
+// ours reports whether a contact is what a create made whose answer was lost: it appeared then, under the person's name.
+func (w *work) ours(l *state.Link, seen *contact.Observed) bool {
+	if l.Doubt == 0 || l.Waiting == nil || seen.Created.IsZero() || contact.FoldName(seen.Name) != contact.FoldName(w.j.desired.Name.Value) {
+		return false
+	}
+	apart := seen.Created.Sub(contact.FromMicros(l.Waiting.At))
+	return apart.Abs() < lostFor
 }
 
 // errMoved is returned when the person was joined to another one while it was being delivered.

@@ -278,7 +278,7 @@ func (c *Conductor) observe(w *work, outcome string, failure *contact.Error) {
 
 // conflict lists a question for people. One that is already listed keeps its date.
 func (e *Engine) conflict(ctx context.Context, id string, q state.Conflict) {
-	q.At = contact.Micros(e.now())
+	q.At, q.Records = contact.Micros(e.now()), distinct(q.Records)
 	err := e.store.Update(ctx, func(tx state.Tx) error {
 		if had, ok := state.Conflicts.Get(tx, id); ok {
 			q.At = had.At
@@ -291,7 +291,18 @@ func (e *Engine) conflict(ctx context.Context, id string, q state.Conflict) {
 	}
 }
 
+// distinct leaves out what was listed before: several parts of one record may give the same number.
+func distinct(keys []contact.Key) (out []contact.Key) {
+	for _, k := range keys {
+		if !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 func keyList(keys []contact.Key) string {
+	keys = distinct(keys)
 	names := make([]string, 0, 3)
 	for i, k := range keys {
 		if i == 3 {

@@ -160,6 +160,9 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 	if rec.Into != nil && !j.follow(e) {
 		return // the winner is not known yet; the record stays due
 	}
+	if rec.Erase {
+		j.forget()
+	}
 	people := j.place(d.contacts)
 	travel := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
 	if e.consent(tx, d, &rec) {
@@ -177,6 +180,17 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 	for _, p := range people {
 		e.makeDue(tx, p, d, travel, first, events)
 	}
+}
+
+// forget marks the numbers of a record as erased while they are known: a deletion that came along takes its claims back.
+func (j *joiner) forget() {
+	var ids []contact.Identity
+	for _, p := range j.rec.Parts {
+		if p.Identity != "" {
+			ids = append(ids, p.Identity)
+		}
+	}
+	state.Forget(j.tx, contact.FromMicros(j.now), ids, nil)
 }
 
 // consent writes what the record says about the person's will into the ledger of its numbers. A record that no

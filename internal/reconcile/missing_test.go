@@ -40,3 +40,23 @@ func TestTooManyAreMissing(t *testing.T) {
 		t.Errorf("%d contacts have labels", labelled)
 	}
 }
+
+// TestFullRunTakesOverHeldChanges: what a run of the changes held stayed held although a full reading had found the same
+// people, and was right about them.
+func TestFullRunTakesOverHeldChanges(t *testing.T) {
+	r := newRig(t, 100)
+	r.run(reconcile.Full, true)
+	r.settle()
+	for _, x := range r.book.rows {
+		x.City = "Recife"
+		r.book.put(x)
+	}
+	held := r.run(reconcile.Changes, false)
+	full := r.run(reconcile.Full, false)
+	if held.State != engine.RunHeld || full.State != engine.RunHeld || full.Held != 100 {
+		t.Fatalf("runs: %+v and %+v", held, full)
+	}
+	if n, err := r.engine.HeldPeople(held.ID); n != 0 || err != nil {
+		t.Errorf("%d people are still held by the first, %v", n, err)
+	}
+}

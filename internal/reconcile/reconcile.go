@@ -320,7 +320,8 @@ func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
 		replaced, left = nil, nil
 		for _, o := range state.Runs.All(tx, nil, nil) {
 			// What a guard kept back under the old mapping file is another question under the new one.
-			same := o.Kind == run.Kind && o.Source == run.Source || o.Kind == "guard" && run.Kind == Mapping
+			// What a full reading found says all that one of the changes did.
+			same := o.Source == run.Source && (o.Kind == run.Kind || o.Kind == Changes && run.Kind == Full) || o.Kind == "guard" && run.Kind == Mapping
 			if o.ID != run.ID && o.State == engine.RunHeld && same {
 				replaced = append(replaced, o)
 			}

@@ -96,7 +96,7 @@ func (t *Target) refine(e *contact.Error, c *call, resp *resty.Response) {
 		t.meter.Refused(c.scope(), e.Until)
 	case e.Status == http.StatusForbidden:
 		e.Message = forbidden(e.Message, list)
-	case e.Status == http.StatusNotFound:
+	case e.Status == http.StatusNotFound || e.Status == http.StatusGone: // this API never says 410 itself
 		t.missing(e, c, list)
 	case e.Status == http.StatusInternalServerError:
 		// Creating is two steps, so only a create may have been carried out in part; its 500 stays uncertain.
@@ -144,7 +144,7 @@ func (t *Target) missing(e *contact.Error, c *call, list []complaint) {
 			return
 		}
 	}
-	e.Kind, e.Message = contact.Unavailable, "there is no such API at this address (HTTP 404); check base_url"
+	e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("there is no such API at this address (HTTP %d); check base_url", e.Status)
 }
 
 var (

@@ -1,12 +1,15 @@
 package generic
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/go-resty/resty/v2"
 
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
@@ -35,7 +38,7 @@ func newFetcher(spec mapping.Source, deps Deps) (*fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &fetcher{client: newClient(address, f.Auth, deps), url: f.URL, param: f.Param, join: cmp.Or(f.Join, ","), batch: max(f.Batch, 1), items: parsePath(f.Items)}
+	out := &fetcher{client: newClient(address, f.Auth, 0, deps), url: f.URL, param: f.Param, join: cmp.Or(f.Join, ","), batch: max(f.Batch, 1), items: parsePath(f.Items)}
 	single := strings.Contains(f.URL, placeholder)
 	switch {
 	case single && f.Param != "":
@@ -77,20 +80,34 @@ func (s *Source) Get(ctx context.Context, ids []string) (source.Found, error) {
 		if err != nil {
 			return all, err
 		}
-		if gone {
+		switch {
+		case gone:
 			all.Missing = append(all.Missing, id)
+		case len(found.Events) == 0:
+			// Taken for an answer, it would let an older state stand as if it had been read just now.
+			return all, &contact.Error{Kind: contact.Unavailable, Op: "get records", Message: "its answer holds no record; check fetch.items"}
 		}
 		all.Events = append(all.Events, found.Events...)
 	}
 	return all, nil
 }
 
+// isPage reports an answer of something that stands before an API, and is made for people or for nobody.
+func isPage(resp *resty.Response) bool {
+	body := bytes.TrimSpace(resp.Body())
+	return bytes.HasPrefix(body, []byte("<")) || bytes.HasPrefix(body, []byte("404 page not found")) // the latter is Traefik's
+}
+
 func (s *Source) read(ctx context.Context, address string) (found source.Found, gone bool, err error) {
 	f := s.fetch
 	began := f.now()
 	resp, err := f.get(ctx, "get records", address, nil)
-	if contact.KindOf(err) == contact.Gone && err != nil {
-		return found, true, nil
+	if failure := contact.AsError(err); err != nil && failure.Kind == contact.Gone {
+		if !isPage(resp) {
+			return found, true, nil
+		}
+		// A gateway that knows no way to the API says it with a page. Believed, it would delete everybody.
+		failure.Kind, failure.Message = contact.Unavailable, "there is a page instead of an answer at fetch.url (HTTP 404); check the address"
 	}
 	if err != nil {
 		return found, false, err

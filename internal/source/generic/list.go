@@ -48,7 +48,7 @@ func newLister(spec mapping.Source, deps Deps) (*lister, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &lister{client: newClient(address, l.Auth, deps), url: address, headers: l.Headers, items: parsePath(l.Items), columns: parsePath(l.Columns),
+	out := &lister{client: newClient(address, l.Auth, outbound.LongList, deps), url: address, headers: l.Headers, items: parsePath(l.Items), columns: parsePath(l.Columns),
 		format: cmp.Or(l.Format, "json"), size: l.Size}
 	switch out.format {
 	case "json", "csv":
@@ -188,13 +188,14 @@ type client struct {
 	now   func() time.Time
 }
 
-func newClient(address *url.URL, auth string, deps Deps) client {
+func newClient(address *url.URL, auth string, maxBody int, deps Deps) client {
 	base := url.URL{Scheme: address.Scheme, Host: address.Host}
-	return client{meter: deps.Meter, log: deps.Logger, now: deps.Now, http: outbound.New(outbound.Options{BaseURL: base.String(), Credential: auth,
+	return client{meter: deps.Meter, log: deps.Logger, now: deps.Now, http: outbound.New(outbound.Options{BaseURL: base.String(), Credential: auth, MaxBody: maxBody,
 		Transport: deps.Transport, Logger: deps.Logger})}
 }
 
-// get makes one call. Its errors hold no address: ids and tokens may be part of it.
+// get makes one call. Its errors hold no address: ids and tokens may be part of it. An answer that refuses is returned
+// with its error.
 func (c *client) get(ctx context.Context, op, address string, headers map[string]string) (*resty.Response, error) {
 	if err := c.meter.Spend(ctx, contact.ScopeContacts); err != nil {
 		return nil, err
@@ -206,7 +207,7 @@ func (c *client) get(ctx context.Context, op, address string, headers map[string
 		if e.Kind == contact.Throttled {
 			c.meter.Refused(contact.ScopeContacts, e.Until)
 		}
-		return nil, e
+		return resp, e
 	}
 	return resp, nil
 }

@@ -351,7 +351,6 @@ func TestFormats(t *testing.T) {
 		"csv empty":         {mapping.List{Format: "csv"}, " \n", nil},
 		"rows":              {mapping.List{Format: "rows", Columns: "colunas", Items: "linhas"}, `{"colunas":["id","nome"],"linhas":[[1,"Ana"],[2],[3,null,"extra"],[]]}`, []string{`{"id":1,"nome":"Ana"}`, `{"id":2}`, `{"id":3,"nome":null}`, `{}`}},
 		"rows with types":   {mapping.List{Format: "rows", Columns: "cols", Items: "rows"}, `{"cols":[{"name":"id","type":"int"}],"rows":[[1]]}`, []string{`{"id":1}`}},
-		"no content":        {mapping.List{}, ``, nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -87,7 +87,7 @@ func parseBookmark(s string) (b bookmark, err error) {
 	if s == "" {
 		return b, nil
 	}
-	if err = json.Unmarshal([]byte(s), &b); err == nil && b.Next == "" {
+	if err = json.Unmarshal([]byte(s), &b); err == nil && (b.Next == "" || b.Page < 1 || b.Page > 1<<40 || b.At < 0) {
 		err = errors.New("no page")
 	}
 	return b, err

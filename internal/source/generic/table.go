@@ -19,7 +19,7 @@ import (
 // rows takes the records out of an answer, each as a JSON object. body is empty for what is not JSON.
 func (l *lister) rows(resp *resty.Response) (rows []rawjson.Value, body rawjson.Value, err error) {
 	content := resp.Body()
-	if resp.StatusCode() == http.StatusNoContent || len(bytes.TrimSpace(content)) == 0 {
+	if resp.StatusCode() == http.StatusNoContent || l.format == "csv" && len(bytes.TrimSpace(content)) == 0 {
 		return nil, nil, nil
 	}
 	if l.format == "csv" {

@@ -70,7 +70,8 @@ func New(spec mapping.Source, deps Deps) (*Source, error) {
 	if spec.API.Auth == "bearer" {
 		header, credential = "Authorization", "Bearer "+spec.API.Token
 	}
-	s.http = outbound.New(outbound.Options{BaseURL: base, Header: header, Credential: credential, Transport: deps.Transport, Logger: s.log})
+	s.http = outbound.New(outbound.Options{BaseURL: base, Header: header, Credential: credential, MaxBody: outbound.LongList,
+		Transport: deps.Transport, Logger: s.log})
 	return s, nil
 }
 
