@@ -91,7 +91,7 @@ func (c *Conductor) run(ctx context.Context) {
 	workers.Go(func() { c.labels.run(ctx) })
 	defer c.mirror.readers.Wait()
 	defer workers.Wait()
-	defer context.AfterFunc(ctx, func() { close(c.mirror.stopping) })()
+	defer c.mirror.begin(ctx)()
 	c.loadPause()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -32,11 +32,11 @@ type Mirror struct {
 	e *Engine
 	c *Conductor
 
+	readers sync.WaitGroup // readings that live work began and did not wait for
+
+	mu sync.Mutex
 	// stopping is closed when the engine stops: a reading ends with the page it is at, and goes on at the next start.
 	stopping chan struct{}
-	readers  sync.WaitGroup // readings that live work began and did not wait for
-
-	mu      sync.Mutex
 	running *reading
 	learnt  time.Time // when the target's definitions were read last; only a reading uses it
 }
@@ -49,7 +49,27 @@ type reading struct {
 }
 
 func newMirror(e *Engine, c *Conductor) *Mirror {
-	return &Mirror{e: e, c: c, stopping: make(chan struct{})}
+	return &Mirror{e: e, c: c}
+}
+
+// begin lets readings stop with ctx; whoever calls what it returns no longer needs that.
+func (m *Mirror) begin(ctx context.Context) (stop func() bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stopping := make(chan struct{})
+	m.stopping = stopping
+	return context.AfterFunc(ctx, func() { close(stopping) })
+}
+
+func (m *Mirror) stopped() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case <-m.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // Mark tells how far the mirror has read.
@@ -182,10 +202,8 @@ func (m *Mirror) refresh(ctx context.Context) error {
 	}
 	var circle Circle
 	for mark.Phase != "" {
-		select {
-		case <-m.stopping:
+		if m.stopped() {
 			return &contact.Error{Kind: contact.Unready, Message: "syncer is stopping; the contacts are read on at the next start"}
-		default:
 		}
 		asked := contact.Micros(m.e.now())
 		page, err := m.c.target.List(ctx, m.query(&mark), mark.Cursor)
