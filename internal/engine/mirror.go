@@ -37,8 +37,8 @@ type Mirror struct {
 	mu sync.Mutex
 	// stopping is closed when the engine stops: a reading ends with the page it is at, and goes on at the next start.
 	stopping chan struct{}
-	running *reading
-	learnt  time.Time // when the target's definitions were read last; only a reading uses it
+	running  *reading
+	learnt   time.Time // when the target's definitions were read last; only a reading uses it
 }
 
 // reading is a refresh under way that others may wait for.
