@@ -1,5 +1,7 @@
 package contact
 
+import "maps"
+
 // State says what a record states about an attribute.
 type State uint8
 
@@ -202,9 +204,7 @@ func (c *Contact) For(target string) Attributes {
 		a.Language = only.Language
 	}
 	for _, from := range []Attributes{c.Attributes, only} {
-		for k, v := range from.Labels {
-			a.Labels[k] = v
-		}
+		maps.Copy(a.Labels, from.Labels)
 		for k, v := range from.Fields {
 			if _, said := a.Fields[k]; !said || v.State != Absent {
 				a.Fields[k] = v

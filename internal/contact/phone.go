@@ -145,8 +145,8 @@ func ParsePhone(text string, rules PhoneRules) (Phone, error) {
 		if !ok {
 			return Phone{}, ErrPhoneUnknown
 		}
-		if strings.HasPrefix(full, "55") {
-			return brazilian(strings.TrimPrefix(full, "55"), false)
+		if after, ok0 := strings.CutPrefix(full, "55"); ok0 {
+			return brazilian(after, false)
 		}
 		return foreign(full, rules)
 	}
@@ -344,7 +344,7 @@ var carriers = set("12 14 15 17 18 21 23 25 31 32 34 35 36 38 41 42 43 45 49 61 
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		m[w] = true
 	}
 	return m

@@ -58,7 +58,7 @@ func TestOneDeliveryAPersonAtATime(t *testing.T) {
 		for _, f := range []sandbox.Fault{
 			{Method: "POST", Probability: 0.02, Action: sandbox.FaultStatus, Status: 502},
 			{Method: "POST", Probability: 0.02, Action: sandbox.FaultResetAfter},
-			{Method: "POST", Probability: 0.01, Action: sandbox.FaultThrottle, RetryAfter: sandbox.RetryAfter(2)},
+			{Method: "POST", Probability: 0.01, Action: sandbox.FaultThrottle, RetryAfter: new(2)},
 		} {
 			_, err := h.Weni.Control.AddFault(f)
 			h.must(err)
@@ -102,7 +102,7 @@ func TestOneDeliveryAPersonAtATime(t *testing.T) {
 func TestRetryAfterIsObeyed(t *testing.T) {
 	simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
 		h.refresh()
-		_, err := h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Times: 1, Nth: 20, Action: sandbox.FaultThrottle, RetryAfter: sandbox.RetryAfter(90)})
+		_, err := h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Times: 1, Nth: 20, Action: sandbox.FaultThrottle, RetryAfter: new(90)})
 		h.must(err)
 		h.bulk(100)
 		time.Sleep(10 * time.Second)

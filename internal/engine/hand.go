@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"syncer/internal/contact"
 	"syncer/internal/state"
@@ -95,10 +96,8 @@ func (e *Engine) linkOf(tx state.Tx, key contact.Key, target string) (k state.Li
 	k = state.LinkKey{Target: target, Person: rec.Parts[0].Person}
 	l, _ = state.Links.Get(tx, k)
 	who, _ := state.Persons.Get(tx, k.Person)
-	for _, t := range who.Targets {
-		if t == target {
-			return k, l, nil
-		}
+	if slices.Contains(who.Targets, target) {
+		return k, l, nil
 	}
 	who.Targets = append(who.Targets, target)
 	state.Persons.Put(tx, k.Person, who)

@@ -279,7 +279,7 @@ func (m *Mirror) retyped(ctx context.Context, mark *state.MirrorMark) {
 	}
 	_, managed := m.e.plan.Managed(m.c.name)
 	defined := m.c.target.Rules().Catalog.Fields
-	for _, f := range strings.Fields(mark.Fields) {
+	for f := range strings.FieldsSeq(mark.Fields) {
 		key, was, _ := strings.Cut(f, "=")
 		if _, ok := managed[key]; ok && string(defined[key]) != was {
 			m.c.log.Warn("a field has another type or is gone; all contacts are read again", "field", key)

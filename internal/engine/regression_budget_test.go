@@ -34,7 +34,7 @@ func TestWorkThatFallsDueWhileTheBudgetIsUsedUp(t *testing.T) {
 	r.halt()
 	r.budget = &spent{}
 	r.start()
-	if _, err := r.weni.Control.AddFault(sandbox.Fault{Path: "/api/v2/contacts.json", Method: "POST", Action: sandbox.FaultThrottle, RetryAfter: sandbox.RetryAfter(1), Times: 1}); err != nil {
+	if _, err := r.weni.Control.AddFault(sandbox.Fault{Path: "/api/v2/contacts.json", Method: "POST", Action: sandbox.FaultThrottle, RetryAfter: new(1), Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()

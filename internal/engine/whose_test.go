@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -14,9 +15,7 @@ import (
 func (h *hours) put(source string, id int, name, fone string, more lab.Row) {
 	h.t.Helper()
 	r := lab.Row{"nome": name, "fone": fone}
-	for k, v := range more {
-		r[k] = v
-	}
+	maps.Copy(r, more)
 	_, err := h.Send(state.LaneLive, h.Books[source].Put(id, r))
 	h.must(err)
 	if err := h.Settle(5 * time.Minute); err != nil {

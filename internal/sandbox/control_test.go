@@ -165,7 +165,7 @@ func TestFaults(t *testing.T) {
 		"404":            {Fault{Action: FaultStatus, Status: 404}, want{code: 404, typ: "application/json"}},
 		"502 committed":  {Fault{Action: FaultStatus, Status: 502, Commit: true}, want{code: 502, ran: true, typ: "text/html"}},
 		"own body":       {Fault{Action: FaultStatus, Status: 500, Response: "{}", ContentType: "application/json"}, want{code: 500, typ: "application/json", body: "{}"}},
-		"throttle":       {Fault{Action: FaultThrottle, RetryAfter: RetryAfter(7)}, want{code: 429, typ: "application/json"}},
+		"throttle":       {Fault{Action: FaultThrottle, RetryAfter: new(7)}, want{code: 429, typ: "application/json"}},
 		"throttle bare":  {Fault{Action: FaultThrottle}, want{code: 429, typ: "application/json"}},
 		"html":           {Fault{Action: FaultHTML}, want{code: 200, typ: "text/html; charset=utf-8", body: "<html>"}},
 		"truncate":       {Fault{Action: FaultTruncate}, want{code: 201, ran: true, typ: "application/json", body: `{"n":1,"g`}},

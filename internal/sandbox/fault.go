@@ -72,7 +72,7 @@ type Fault struct {
 }
 
 // RetryAfter is a convenience for Fault.RetryAfter.
-func RetryAfter(seconds int) *int { return &seconds }
+func RetryAfter(seconds int) *int { return new(seconds) }
 
 type faults struct {
 	mu       sync.Mutex

@@ -242,7 +242,7 @@ var reserved = set("id name first_name language groups uuid created_on created_b
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		m[w] = true
 	}
 	return m

@@ -262,7 +262,7 @@ func (c *call) words() map[string]bool {
 	walk = func(v any) {
 		switch v := v.(type) {
 		case string:
-			for _, w := range strings.Fields(v) {
+			for w := range strings.FieldsSeq(v) {
 				sent[bare(w)] = true
 			}
 		case []any:

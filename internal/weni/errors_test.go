@@ -23,12 +23,12 @@ func html() http.Header { return http.Header{"Content-Type": {"text/html; charse
 // The operations that fail in the table.
 var (
 	creating = func(r *rig) error {
-		_, err := r.Create(r.t.Context(), &contact.Change{Create: true, Name: ptr("Marina Exemplo"), Language: ptr("por"),
+		_, err := r.Create(r.t.Context(), &contact.Change{Create: true, Name: new("Marina Exemplo"), Language: new("por"),
 			Fields: map[string]string{"race_b": "Pitanguinha"}, AddURNs: []contact.URN{"whatsapp:5584993100011"}}, []string{vip})
 		return err
 	}
 	updating = func(r *rig) error {
-		_, err := r.Update(r.t.Context(), &contact.Observed{ID: ana}, &contact.Change{Name: ptr("Marina Exemplo"), Fields: map[string]string{"race_b": "Pitanguinha"}})
+		_, err := r.Update(r.t.Context(), &contact.Observed{ID: ana}, &contact.Change{Name: new("Marina Exemplo"), Fields: map[string]string{"race_b": "Pitanguinha"}})
 		return err
 	}
 	labelling = func(r *rig) error { return r.Label(r.t.Context(), vip, true, []string{ana, bia}) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -136,9 +137,7 @@ func (r *rig) respond(req *http.Request) (*http.Response, error) {
 		s.status = http.StatusOK
 	}
 	resp := httpmock.NewStringResponse(s.status, s.answer)
-	for k, v := range s.header {
-		resp.Header[k] = v
-	}
+	maps.Copy(resp.Header, s.header)
 	if resp.Header.Get("Content-Type") == "" {
 		resp.Header.Set("Content-Type", "application/json")
 	}
@@ -200,4 +199,4 @@ func asError(t *testing.T, err error) *contact.Error {
 	return contact.AsError(err)
 }
 
-func ptr(s string) *string { return &s }
+func ptr(s string) *string { return new(s) }

@@ -112,7 +112,7 @@ func (w *world) ready() (group string) {
 
 func (w *world) add(urns ...contact.URN) contact.Observed {
 	w.t.Helper()
-	o, err := w.Create(w.t.Context(), &contact.Change{Create: true, Name: ptr("Marina Exemplo"), AddURNs: urns}, nil)
+	o, err := w.Create(w.t.Context(), &contact.Change{Create: true, Name: new("Marina Exemplo"), AddURNs: urns}, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestSandboxLife(t *testing.T) {
 				t.Fatal(workspace, err)
 			}
 			vip := w.ready()
-			o, err := w.Create(ctx, &contact.Change{Create: true, Name: ptr("Marina Exemplo"), Language: ptr("por"), AddURNs: []contact.URN{oldURN},
+			o, err := w.Create(ctx, &contact.Change{Create: true, Name: new("Marina Exemplo"), Language: new("por"), AddURNs: []contact.URN{oldURN},
 				Fields: map[string]string{"cidade": "Natal", "idade": "39", "ultima_compra": "2020-01-31T09:27:39-03:00"}}, []string{vip})
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +185,7 @@ func TestSandboxLife(t *testing.T) {
 				t.Error(last)
 			}
 
-			o, err = w.Update(ctx, &o, &contact.Change{Name: ptr(""), Language: ptr(""), Fields: map[string]string{"idade": ""}})
+			o, err = w.Update(ctx, &o, &contact.Change{Name: new(""), Language: new(""), Fields: map[string]string{"idade": ""}})
 			if err != nil || o.Name != "" || o.Language != "" || o.Fields["idade"] != "" || o.Fields["cidade"] == "" {
 				t.Errorf("%+v %v", o, err)
 			}
@@ -221,7 +221,7 @@ func TestSandboxLife(t *testing.T) {
 			}
 			_, err = w.Get(ctx, o.ID)
 			w.wants(err, contact.Gone, "does not exist")
-			_, err = w.Update(ctx, &o, &contact.Change{Name: ptr("Marina")})
+			_, err = w.Update(ctx, &o, &contact.Change{Name: new("Marina")})
 			w.wants(err, contact.Gone, "")
 			w.wants(w.Block(ctx, o.ID), contact.Gone, "")
 			gone, err := w.List(ctx, contact.Query{Gone: true}, "")
@@ -427,7 +427,7 @@ func TestSandboxReplicaLag(t *testing.T) {
 	w := newWorld(t, rapidpro.Options{Setup: []string{"replica-lag"}})
 	a := w.add(oldURN)
 	w.sim.Control.Advance(5 * time.Second)
-	seen, err := w.Update(t.Context(), &a, &contact.Change{Name: ptr("Marina Outra")})
+	seen, err := w.Update(t.Context(), &a, &contact.Change{Name: new("Marina Outra")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +452,7 @@ func TestSandboxRefusals(t *testing.T) {
 	} {
 		t.Run(setup, func(t *testing.T) {
 			w := newWorld(t, rapidpro.Options{Setup: []string{setup}})
-			_, err := w.Create(t.Context(), &contact.Change{Create: true, Name: ptr("Marina"), AddURNs: []contact.URN{oldURN}}, nil)
+			_, err := w.Create(t.Context(), &contact.Change{Create: true, Name: new("Marina"), AddURNs: []contact.URN{oldURN}}, nil)
 			if e := w.wants(err, want.kind, want.words); e.Uncertain != (setup == "engine-down") {
 				t.Error("uncertain", e.Uncertain)
 			}
@@ -527,7 +527,7 @@ func TestSandboxLostAnswers(t *testing.T) {
 			if _, err := w.sim.Control.AddFault(fault); err != nil {
 				t.Fatal(err)
 			}
-			change := &contact.Change{Create: true, Name: ptr("Marina Exemplo"), AddURNs: []contact.URN{oldURN}}
+			change := &contact.Change{Create: true, Name: new("Marina Exemplo"), AddURNs: []contact.URN{oldURN}}
 			_, err := w.Create(t.Context(), change, nil)
 			if e := w.wants(err, contact.Unavailable, ""); !e.Uncertain {
 				t.Error("certain")

@@ -247,12 +247,12 @@ func TestCreate(t *testing.T) {
 	r := newRig(t, mapping.Target{}, step{request: "POST contacts.json", status: 201, answer: row(ana, `"whatsapp:5584993100011"`),
 		body: `{"name":"Ana Exemplo","language":"por","urns":["whatsapp:5584993100011","tel:+5584993100011"],"fields":{"cidade":"Natal"},"groups":["` + vip + `"]}`},
 		step{request: "POST contacts.json", status: 201, answer: row(ana, `"whatsapp:5584993100011"`), body: `{"urns":["whatsapp:5584993100011"]}`})
-	o, err := r.Create(t.Context(), &contact.Change{Create: true, Name: ptr("Ana Exemplo"), Language: ptr("por"), Fields: map[string]string{"cidade": "Natal"},
+	o, err := r.Create(t.Context(), &contact.Change{Create: true, Name: new("Ana Exemplo"), Language: new("por"), Fields: map[string]string{"cidade": "Natal"},
 		AddURNs: []contact.URN{"whatsapp:5584993100011", "tel:+5584993100011", "whatsapp:5584993100011"}}, []string{vip})
 	if err != nil || o.ID != ana {
 		t.Errorf("%+v %v", o, err)
 	}
-	if _, err := r.Create(t.Context(), &contact.Change{Create: true, Name: ptr(""), AddURNs: []contact.URN{"whatsapp:5584993100011"}}, nil); err != nil {
+	if _, err := r.Create(t.Context(), &contact.Change{Create: true, Name: new(""), AddURNs: []contact.URN{"whatsapp:5584993100011"}}, nil); err != nil {
 		t.Error(err)
 	}
 	for u, kind := range map[contact.URN]contact.ErrorKind{"tel:84993100011": contact.Invalid, "5584993100011": contact.Invalid,
@@ -262,7 +262,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
-	if _, err := r.Create(t.Context(), &contact.Change{Create: true, Name: ptr("Sem endereço")}, nil); contact.KindOf(err) != contact.NoAddress {
+	if _, err := r.Create(t.Context(), &contact.Change{Create: true, Name: new("Sem endereço")}, nil); contact.KindOf(err) != contact.NoAddress {
 		t.Error(err)
 	}
 }
@@ -277,17 +277,17 @@ func TestUpdate(t *testing.T) {
 		DropURNs: []contact.URN{"whatsapp:5584993100011"}, AddLabels: []string{"VIP"}}); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Update(t.Context(), seen, &contact.Change{Name: ptr(""), Language: ptr(""), Fields: map[string]string{"cidade": "", "idade": "40"}}); err != nil {
+	if _, err := r.Update(t.Context(), seen, &contact.Change{Name: new(""), Language: new(""), Fields: map[string]string{"cidade": "", "idade": "40"}}); err != nil {
 		t.Error(err)
 	}
-	_, err := r.Update(t.Context(), seen, &contact.Change{Name: ptr("Bia")})
+	_, err := r.Update(t.Context(), seen, &contact.Change{Name: new("Bia")})
 	if e := asError(t, err); e.Kind != contact.Unavailable || !e.Uncertain {
 		t.Errorf("another contact in the answer: %v", err)
 	}
 	if o, err := r.Update(t.Context(), seen, &contact.Change{AddLabels: []string{"VIP"}}); err != nil || o.ID != ana {
 		t.Errorf("nothing to write: %+v %v", o, err)
 	}
-	if _, err := r.Update(t.Context(), &contact.Observed{}, &contact.Change{Name: ptr("x")}); err == nil {
+	if _, err := r.Update(t.Context(), &contact.Observed{}, &contact.Change{Name: new("x")}); err == nil {
 		t.Error("a contact without id was written")
 	}
 }

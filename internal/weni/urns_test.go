@@ -68,7 +68,7 @@ func TestPhoneChangeAlreadyTaught(t *testing.T) {
 		t.Error(o, err)
 	}
 	c := moving()
-	c.Name = ptr("Ana")
+	c.Name = new("Ana")
 	_, _, err = move(t, c,
 		step{request: askNew, answer: page(row(ana, `"whatsapp:5584993200022"`))},
 		step{request: getAna, answer: page(row(ana, `"whatsapp:5584993200022"`))},

@@ -306,7 +306,7 @@ func TestLimitsAndInjectedFaults(t *testing.T) {
 	if status, v, h := c.do("GET", "/v1/inboxes", "", ""); status != 429 || h.Get("Retry-After") == "" || v["code"] != "rate_limited" {
 		t.Error(status, v, h)
 	}
-	if _, err := c.sim.Control.AddFault(sandbox.Fault{Action: sandbox.FaultThrottle, RetryAfter: sandbox.RetryAfter(120)}); err != nil {
+	if _, err := c.sim.Control.AddFault(sandbox.Fault{Action: sandbox.FaultThrottle, RetryAfter: new(120)}); err != nil {
 		t.Fatal(err)
 	}
 	if status, v, h := c.do("GET", "/v1/inboxes", "", ""); status != 429 || h.Get("Retry-After") != "120" || h.Get("X-Request-Id") != "req_000003" || v["code"] != "too_many_requests" {

@@ -457,7 +457,7 @@ func TestFaultsPass(t *testing.T) {
 	w.crm.Seed(3)
 	for _, fault := range []sandbox.Fault{
 		{Action: sandbox.FaultStatus, Status: 500}, {Action: sandbox.FaultStatus, Status: 403}, {Action: sandbox.FaultReset}, {Action: sandbox.FaultResetAfter},
-		{Action: sandbox.FaultTruncate}, {Action: sandbox.FaultHTML}, {Action: sandbox.FaultThrottle, RetryAfter: sandbox.RetryAfter(7)}, {Action: sandbox.FaultThrottle},
+		{Action: sandbox.FaultTruncate}, {Action: sandbox.FaultHTML}, {Action: sandbox.FaultThrottle, RetryAfter: new(7)}, {Action: sandbox.FaultThrottle},
 	} {
 		// Idle connections would be tried again by the transport itself, and the fault would hit nobody.
 		w.api.CloseClientConnections()

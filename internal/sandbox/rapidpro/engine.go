@@ -2,6 +2,7 @@ package rapidpro
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -346,9 +347,7 @@ func (c *contact) setValue(f *field, text string, env environment) bool {
 		return false
 	} else {
 		values := make(map[int64]value, len(c.values)+1)
-		for id, other := range c.values {
-			values[id] = other
-		}
+		maps.Copy(values, c.values)
 		v.datetime = v.datetime.Truncate(time.Microsecond)
 		values[f.id] = v
 		c.values = values

@@ -3,6 +3,7 @@ package rapidpro
 import (
 	"encoding/base64"
 	"iter"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -296,9 +297,7 @@ func (l *linker[T]) previous() cursor {
 // link is the address of this request with another cursor, its parameters sorted by name.
 func (rq *request) link(c cursor) string {
 	query := url.Values{}
-	for name, values := range rq.params {
-		query[name] = values
-	}
+	maps.Copy(query, rq.params)
 	query["cursor"] = []string{c.encode()}
 	scheme := "http"
 	if rq.http.TLS != nil || rq.http.Header.Get("X-Forwarded-Proto") == "https" {

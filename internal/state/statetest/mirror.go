@@ -133,7 +133,7 @@ var mirrorRules = []rule{
 		if m := b.mirrored("c2"); m.Person != 0 || !m.Slim() {
 			b.Errorf("nobody's any more: %+v", m)
 		}
-		if o := b.mirrored("c1").Observed; !state.SameContent(&o, ptr(observed("c1", "whatsapp:558490000101"))) {
+		if o := b.mirrored("c1").Observed; !state.SameContent(&o, new(observed("c1", "whatsapp:558490000101"))) {
 			b.Errorf("what was kept is another: %+v", o)
 		}
 	}},
@@ -204,4 +204,4 @@ var mirrorRules = []rule{
 	}},
 }
 
-func ptr[T any](v T) *T { return &v }
+func ptr[T any](v T) *T { return new(v) }
