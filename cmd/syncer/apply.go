@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,13 +16,13 @@ func (c *cli) applyCmd() *cobra.Command {
 	var choose console.ApplyAsk
 	cmd := &cobra.Command{
 		Use:   "apply RUN|FILE",
-		Short: "Carries out a held run, or exactly the plan that a file holds",
-		Args:  exactly(1),
+		Short: c.Say("Carries out a held run, or exactly the plan that a file holds", "Executa uma execução retida, ou exatamente o plano que um arquivo guarda"),
+		Args:  c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			run := args[0]
 			if info, err := os.Stat(run); err == nil && info.Mode().IsRegular() {
 				if len(choose.Only) > 0 || choose.Limit > 0 {
-					return misuse("a saved plan is applied as it stands; save another one with `syncer plan --only`")
+					return c.misuse("a saved plan is applied as it stands; save another one with `syncer plan --only`", "um plano guardado é aplicado como está; guarde outro com `syncer plan --only`")
 				}
 				if run, choose, err = c.planFile(ctx, ops, run); err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
@@ -42,7 +43,7 @@ func (c *cli) applyCmd() *cobra.Command {
 			})
 		}),
 	}
-	chooseFlags(cmd, &choose)
+	c.chooseFlags(cmd, &choose)
 	return cmd
 }
 
@@ -55,10 +56,10 @@ func (c *cli) planFile(ctx context.Context, ops console.Operations, path string)
 	}
 	p, err := readPlan(data)
 	if err != nil {
-		return "", none, err
+		return "", none, fmt.Errorf(c.Say("it is not a plan that this version of `syncer plan --save` made: %w", "não é um plano feito por esta versão de `syncer plan --save`: %w"), err)
 	}
 	again := fmt.Sprintf("syncer plan %s --save %s", p.Run.ID, path)
-	s, err := ops.Status(ctx)
+	s, err := c.statusOf(ctx, ops)
 	if err != nil {
 		return "", none, err
 	}
@@ -71,10 +72,10 @@ func (c *cli) planFile(ctx context.Context, ops console.Operations, path string)
 		return "", none, err
 	}
 	if err := p.fits(run, rows, s, c.now()); err != nil {
-		return "", none, try(err, again)
+		return "", none, try(errors.New(c.Told(err.Error())), again)
 	}
 	if len(p.People) == 0 {
-		return "", none, fmt.Errorf("there is nobody in the plan")
+		return "", none, errors.New(c.Say("there is nobody in the plan", "não há ninguém no plano"))
 	}
 	if len(p.People) == len(rows) {
 		return run.ID, none, nil
@@ -90,7 +91,7 @@ func (c *cli) planFile(ctx context.Context, ops console.Operations, path string)
 		return "", none, err
 	}
 	if len(chosen) != len(p.People) {
-		return "", none, try(fmt.Errorf("others have joined the people of the plan since it was made"), again)
+		return "", none, try(errors.New(c.Say("others have joined the people of the plan since it was made", "outros se juntaram às pessoas do plano desde que foi feito")), again)
 	}
 	return run.ID, console.ApplyAsk{Only: only}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -10,13 +11,17 @@ import (
 )
 
 func (c *cli) backupCmd() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Copies the state while work goes on, into a file that only you may read (- for stdout)",
-		Args:  exactly(1),
+		Short: c.Say("Copies the state while work goes on, into a file that only you may read (- for stdout)", "Copia o estado sem parar o trabalho, para um arquivo que só você pode ler (- para stdout)"),
+		Args:  c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			if args[0] == "-" {
 				return ops.Backup(ctx, c.stdout)
+			}
+			if _, err := os.Lstat(args[0]); err == nil && !force {
+				return try(c.misuse("%s exists already", "%s já existe", args[0]), "syncer backup "+args[0]+" --force")
 			}
 			var size counter
 			err := store(args[0], func(w io.Writer) error { return ops.Backup(ctx, io.MultiWriter(w, &size)) })
@@ -26,6 +31,8 @@ func (c *cli) backupCmd() *cobra.Command {
 			return c.emit(map[string]any{"file": args[0], "bytes": int64(size)}, func() { c.printf("%s: %s\n", args[0], c.Bytes(int64(size))) })
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, c.Say("write over a file that exists", "escreve por cima de um arquivo que existe"))
+	return cmd
 }
 
 // counter counts what is written to it.

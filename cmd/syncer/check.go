@@ -13,8 +13,8 @@ func (c *cli) checkCmd() *cobra.Command {
 	var offline bool
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Checks settings and mapping, and asks every source and target what they can and have",
-		Args:  exactly(0),
+		Short: c.Say("Checks settings and mapping, and asks every source and target what they can and have", "Verifica configurações e mapeamento, e pergunta a cada fonte e destino o que podem e têm"),
+		Args:  c.exactly(0),
 		RunE: do(func(ctx context.Context, _ []string) error {
 			cfg, err := c.config()
 			if err != nil {
@@ -27,7 +27,7 @@ func (c *cli) checkCmd() *cobra.Command {
 			return c.report(r)
 		}),
 	}
-	cmd.Flags().BoolVar(&offline, "offline", false, "look at the files only; secrets may be missing")
+	cmd.Flags().BoolVar(&offline, "offline", false, c.Say("look at the files only; secrets may be missing", "olha só os arquivos; segredos podem faltar"))
 	return cmd
 }
 
@@ -43,7 +43,7 @@ func (c *cli) report(r app.CheckReport) error {
 	case err != nil || !r.Failed():
 		return err
 	case r.Diagnostics.HasErrors():
-		return misuse("%s", c.Say("the mapping file cannot be used as it is", "o arquivo de mapeamento não pode ser usado como está"))
+		return c.misuse("the mapping file cannot be used as it is", "o arquivo de mapeamento não pode ser usado como está")
 	}
 	return &failure{1, errors.New(c.Say("something must be put right first", "algo precisa ser corrigido antes"))}
 }

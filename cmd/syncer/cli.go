@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"syncer/internal/app"
 	"syncer/internal/config"
 	"syncer/internal/console"
+	"syncer/internal/mapping"
 )
 
 // cli is one call of the command: what it talks to, how it speaks, and the flags that all commands have.
@@ -79,30 +81,33 @@ func (c *cli) lookup(name string) (string, bool) {
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "syncer",
-		Short: "Keeps contacts of Weni, OmniFlow and omnichannel in step with CRMs",
-		Long: "syncer keeps contacts of Weni, OmniFlow and omnichannel in step with CRMs.\n\n" +
-			"Commands ask the running daemon, and open the state file themselves when none runs.\n" +
+		Short: c.Say("Keeps contacts of Weni, OmniFlow and omnichannel in step with CRMs", "Mantém contatos da Weni, do OmniFlow e do omnichannel em dia com CRMs"),
+		Long: c.Say("syncer keeps contacts of Weni, OmniFlow and omnichannel in step with CRMs.\n\n"+
+			"Commands ask the running daemon, and open the state file themselves when none runs.\n"+
 			"Settings come from the environment; `syncer env` lists them.",
+			"O syncer mantém contatos da Weni, do OmniFlow e do omnichannel em dia com CRMs.\n\n"+
+				"Os comandos perguntam ao daemon em execução e, quando não há, abrem eles mesmos o arquivo de estado.\n"+
+				"As configurações vêm do ambiente; `syncer env` as lista."),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if !slices.Contains([]string{"table", "json"}, c.output) {
-				return fmt.Errorf("--output is table or json, not %q", c.output)
+				return errors.New(c.Say("--output is table or json, not %q", "--output é table ou json, não %q", c.output))
 			}
 			return nil
 		},
 	}
-	family(root)
-	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "how to print: table or json")
-	root.PersistentFlags().BoolVar(&c.show, "show", false, "show names and numbers instead of masking them")
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Running it:"}, &cobra.Group{ID: "mapping", Title: "Writing a mapping:"},
-		&cobra.Group{ID: "sync", Title: "Synchronising:"}, &cobra.Group{ID: "look", Title: "Looking at it:"},
-		&cobra.Group{ID: "hand", Title: "Putting things right:"}, &cobra.Group{ID: "state", Title: "The state:"})
+	c.family(root)
+	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", c.Say("how to print: table or json", "como imprimir: table ou json"))
+	root.PersistentFlags().BoolVar(&c.show, "show", false, c.Say("show names and numbers instead of masking them", "mostra nomes e números em vez de mascará-los"))
+	root.AddGroup(&cobra.Group{ID: "run", Title: c.Say("Running it:", "Rodar:")}, &cobra.Group{ID: "mapping", Title: c.Say("Writing a mapping:", "Escrever um mapeamento:")},
+		&cobra.Group{ID: "sync", Title: c.Say("Synchronising:", "Sincronizar:")}, &cobra.Group{ID: "look", Title: c.Say("Looking at it:", "Observar:")},
+		&cobra.Group{ID: "hand", Title: c.Say("Putting things right:", "Corrigir:")}, &cobra.Group{ID: "state", Title: c.Say("The state:", "O estado:")})
 	for group, commands := range map[string][]*cobra.Command{
 		"run":     {c.serveCmd(), c.demoCmd(), c.sandboxCmd(), c.healthCmd(), c.reloadCmd(), c.envCmd(), c.versionCmd(), c.hooksCmd()},
 		"mapping": {c.checkCmd(), c.mapCmd(), c.testCmd(), c.schemaCmd()},
 		"sync":    {c.reconcileCmd(), c.planCmd(), c.applyCmd(), c.discardCmd(), c.undoCmd(), c.replayCmd(), c.pauseCmd(), c.resumeCmd()},
-		"look":    {c.statusCmd(), c.explainCmd(), c.deadCmd(), c.conflictsCmd(), c.quarantineCmd()},
+		"look":    {c.statusCmd(), c.runsCmd(), c.explainCmd(), c.deadCmd(), c.conflictsCmd(), c.quarantineCmd()},
 		"hand":    {c.linkCmd(), c.unlinkCmd(), c.rebindCmd(), c.forgetCmd()},
 		"state":   {c.backupCmd(), c.exportCmd(), c.importCmd(), c.compactCmd()},
 	} {
@@ -114,26 +119,27 @@ func (c *cli) root() *cobra.Command {
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
+	c.helpful(root)
 	return root
 }
 
 // family makes a command that only has commands below it: a name that it does not know is a mistake, and often
 // a mistyped one.
-func family(cmd *cobra.Command) {
+func (c *cli) family(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		err := fmt.Errorf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "syncer "))
+		err := errors.New(c.Say("there is no command %q", "não há comando %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "syncer ")))
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			return try(err, cmd.CommandPath()+" "+strings.Join(near, ", or "+cmd.CommandPath()+" "))
+			return try(err, cmd.CommandPath()+" "+strings.Join(near, c.Say(", or ", ", ou ")+cmd.CommandPath()+" "))
 		}
 		return err
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		_ = cmd.Help()
 		if cmd.HasParent() {
-			return &failure{code: 2, err: errors.New("say which of them")}
+			return &failure{code: 2, err: errors.New(c.Say("say which of them", "diga qual deles"))}
 		}
 		return nil
 	}
@@ -141,19 +147,19 @@ func family(cmd *cobra.Command) {
 }
 
 // exactly and atMost say how a command is written when the number of its arguments is wrong.
-func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return counted(cmd, len(args) == n) }
+func (c *cli) exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return c.counted(cmd, len(args) == n) }
 }
 
-func atMost(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return counted(cmd, len(args) <= n) }
+func (c *cli) atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return c.counted(cmd, len(args) <= n) }
 }
 
-func counted(cmd *cobra.Command, right bool) error {
+func (c *cli) counted(cmd *cobra.Command, right bool) error {
 	if right {
 		return nil
 	}
-	return fmt.Errorf("write it as: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+	return errors.New(c.Say("write it as: %s", "escreva assim: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]")))
 }
 
 // failure is an error with the exit code it ends the process with.
@@ -176,8 +182,17 @@ func (h *hinted) Unwrap() error { return h.error }
 func try(err error, hint string) error { return &hinted{err, hint} }
 
 // misuse is an error of whoever typed the command.
-func misuse(format string, args ...any) error {
-	return &failure{2, fmt.Errorf(format, args...)}
+func (c *cli) misuse(en, pt string, args ...any) error {
+	return &failure{2, console.Errorf(console.BadRequest, "%s", c.Say(en, pt, args...))}
+}
+
+// noSuch refuses a name that does not exist, with the one that was probably meant.
+func (c *cli) noSuch(what, oQue, name string, names []string) error {
+	meant := ""
+	if near, ok := mapping.Near(name, names); ok {
+		meant = c.Say(", did you mean %q?", ", você quis dizer %q?", near)
+	}
+	return c.misuse("there is no %s %q%s; there are: %s", "não há %s %q%s; há: %s", c.Say(what, oQue), name, meant, strings.Join(names, ", "))
 }
 
 // execute runs one command line and says what went wrong, if anything.
@@ -195,25 +210,63 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	} else if hint := new(hinted); !errors.As(err, &hint) {
 		err = try(err, cmd.CommandPath()+" --help")
 	}
-	c.complain(err)
+	if asksJSON(args) { // a flag that is wrong ends the reading of those behind it
+		c.output = "json"
+	}
+	c.complain(err, code)
 	return code
 }
 
-// complain writes an error for a person.
-func (c *cli) complain(err error) {
+// asksJSON reports whether a command line asks for JSON, wherever that stands in it.
+func asksJSON(args []string) bool {
+	line := strings.Join(args, " ") + " "
+	return slices.ContainsFunc([]string{"-o json ", "-o=json ", "-ojson ", "--output json ", "--output=json "}, func(s string) bool { return strings.Contains(line, s) })
+}
+
+// complaint is an error for a program.
+type complaint struct {
+	Error       string              `json:"error"`
+	Kind        string              `json:"kind"`
+	Try         string              `json:"try,omitempty"`
+	Diagnostics mapping.Diagnostics `json:"diagnostics,omitempty"`
+}
+
+// complain writes an error for a person, or for a program that asked for JSON.
+func (c *cli) complain(err error, code int) {
 	var bad *app.BadMapping
-	if errors.As(err, &bad) {
+	var h *hinted
+	isBad, isHinted := errors.As(err, &bad), errors.As(err, &h)
+	lines := strings.Split(strings.TrimRight(err.Error(), "\n"), "\n")
+	for i := range lines {
+		lines[i] = c.Told(lines[i])
+	}
+	message := strings.Join(lines, "\n")
+	if c.output == "json" {
+		said := complaint{Error: message, Kind: console.KindOf(err)}
+		if code == 2 {
+			said.Kind = console.BadRequest
+		}
+		if isBad {
+			said.Diagnostics = bad.Diagnostics
+		}
+		if isHinted {
+			said.Try = h.hint
+		}
+		_ = json.NewEncoder(c.stderr).Encode(said) // like every write to stderr
+		return
+	}
+	if isBad {
 		fmt.Fprint(c.stderr, bad.Diagnostics.String())
 	} else {
-		fmt.Fprintf(c.stderr, "syncer: %s\n", strings.TrimRight(err.Error(), "\n"))
+		fmt.Fprintf(c.stderr, "syncer: %s\n", message)
 	}
-	var h *hinted
-	if errors.As(err, &h) {
-		fmt.Fprintf(c.stderr, "Try: %s\n", h.hint)
+	if isHinted {
+		fmt.Fprintf(c.stderr, "%s: %s\n", c.Say("Try", "Tente"), h.hint)
 	}
 }
 
-// do is the body of a command. Errors that say no exit code are failures, but for a wrong mapping.
+// do is the body of a command. Errors that say no exit code are failures, but for a wrong mapping and what cannot be
+// meant as it was asked.
 func do(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := body(cmd.Context(), args)
@@ -222,7 +275,7 @@ func do(body func(ctx context.Context, args []string) error) func(*cobra.Command
 		switch {
 		case err == nil || errors.As(err, &f):
 			return err
-		case errors.As(err, &bad):
+		case errors.As(err, &bad), console.KindOf(err) == console.BadRequest:
 			return &failure{2, err}
 		}
 		return &failure{1, err}

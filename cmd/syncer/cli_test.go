@@ -98,9 +98,30 @@ var lines = map[string]string{
 	"dead.retry.which":  "dead retry",
 	"dead.retry.both":   "dead retry weni/17 --all",
 	"dead.drop":         "dead drop --all",
+	"dead.drop.kind":    "dead drop --all --kind rejected",
 	"conflicts.list":    "conflicts list",
 	"conflicts.csv":     "conflicts list --csv --show",
 	"conflicts.resolve": "conflicts resolve weni/taken/2",
+	"conflicts.stands":  "conflicts resolve weni/shared/1",
+	"runs":              "runs",
+	"runs.json":         "runs -o json",
+	"runs.one":          "runs crm-full-12",
+	"runs.unknown":      "runs x-9",
+	"limit.zero":        "apply crm-full-12 --limit 0",
+	"limit.negative":    "reconcile crm --limit -3",
+	"only.none":         "apply crm-full-12 --only=",
+	"only.number":       "apply crm-full-12 --only 4005",
+	"quarantine.show":   "quarantine show 3",
+	"quarantine.body":   "quarantine show 3 --show",
+	"quarantine.json":   "quarantine show 3 -o json",
+	"quarantine.none":   "quarantine show 4",
+	"quarantine.id":     "quarantine show x",
+	"quarantine.retry":  "quarantine retry 3",
+	"quarantine.left":   "quarantine retry --all",
+	"quarantine.which":  "quarantine retry",
+	"quarantine.drop":   "quarantine drop --all",
+	"error.json":        "plan x-9 -o json",
+	"plan.help":         "plan --help",
 	"quarantine.list":   "quarantine list --limit 5",
 	"reconcile":         "reconcile crm --full --only crm/1,crm/2 --limit 5",
 	"reconcile.yes":     "reconcile crm --yes",
@@ -140,7 +161,8 @@ var lines = map[string]string{
 }
 
 // inPortuguese are those whose tables and words are translated.
-var inPortuguese = []string{"status", "explain", "dead.list", "dead.retry", "conflicts.list", "reconcile", "plan", "apply", "hooks.list", "quarantine.list", "pause"}
+var inPortuguese = []string{"status", "explain", "dead.list", "dead.retry", "conflicts.list", "reconcile", "plan", "apply", "hooks.list", "quarantine.list", "pause",
+	"runs", "runs.one", "limit.zero", "only.number", "quarantine.show", "quarantine.retry", "help", "nothing", "plan.help", "unknown", "unknown.flag", "unknown.alone", "arguments", "dead.retry.which"}
 
 // TestCommands holds what every command prints, asks for and returns against a file.
 func TestCommands(t *testing.T) {
@@ -195,7 +217,7 @@ func TestEveryCommand(t *testing.T) {
 		"serve --dry-run", "demo --once", "sandbox --listen --token --setup --per-hour --flavour --webhook --webhook-user --webhook-password --people",
 		"check --offline", "map --source", "test", "reconcile --full --yes --only --limit", "plan --save --only --limit", "apply --only --limit", "discard", "undo",
 		"status --watch", "explain", "dead list", "dead show", "dead retry", "dead drop", "conflicts list --csv", "conflicts resolve", "replay",
-		"link", "unlink", "rebind", "export", "pause", "resume", "reload", "forget", "backup", "compact", "hooks list", "hooks install", "quarantine list",
+		"link", "unlink", "rebind", "export", "pause", "resume", "reload", "forget", "backup", "compact", "hooks list", "hooks install", "quarantine list", "quarantine show", "quarantine retry", "quarantine drop", "runs",
 		"schema", "env", "health", "version",
 	} {
 		words := slices.DeleteFunc(strings.Fields(promised), func(w string) bool { return strings.HasPrefix(w, "--") })
@@ -211,6 +233,9 @@ func TestEveryCommand(t *testing.T) {
 		}
 	}
 	for cmd := range everyCommand(root) {
+		if cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Parent().Name() == "completion" {
+			continue // cobra's own
+		}
 		if cmd.Short == "" || cmd.Args == nil && cmd.Name() != "test" || cmd.RunE == nil {
 			t.Errorf("%s: it says too little of itself", cmd.CommandPath())
 		}
@@ -476,8 +501,11 @@ func TestBackup(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != int64(len(consoletest.BackupBytes)) {
 		t.Fatal(info, err)
 	}
+	if code := b.do(t, "backup "+file); code != 2 || !strings.Contains(b.err.String(), "exists already") || !strings.Contains(b.err.String(), "--force") {
+		t.Error("what is there was not left alone:", code, b.err.String())
+	}
 	b.fake.BreakBackup = true
-	if code := b.do(t, "backup "+file); code != 1 {
+	if code := b.do(t, "backup --force "+file); code != 1 {
 		t.Error("a broken backup passed")
 	}
 	if again, err := os.Stat(file); err != nil || again.Size() != info.Size() {
@@ -501,7 +529,7 @@ func TestFailures(t *testing.T) {
 		b := newBench()
 		b.fake.Err = console.Errorf(console.Busy, "the state is being compacted")
 		code := b.do(t, line)
-		if len(b.fake.Calls()) > 0 && (code != 1 || !strings.Contains(b.err.String(), "syncer: the state is being compacted")) {
+		if len(b.fake.Calls()) > 0 && (code != 1 || !strings.Contains(b.err.String(), "the state is being compacted")) {
 			t.Errorf("%s: %d %s", name, code, b.err.String())
 		}
 	}

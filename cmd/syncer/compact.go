@@ -11,8 +11,8 @@ import (
 func (c *cli) compactCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact",
-		Short: "Gives free space of the state file back to the disk",
-		Args:  exactly(0),
+		Short: c.Say("Gives free space of the state file back to the disk", "Devolve ao disco o espaço livre do arquivo de estado"),
+		Args:  c.exactly(0),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, _ []string) error {
 			r, err := ops.Compact(ctx)
 			if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"strings"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 )
 
 func (c *cli) conflictsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "conflicts", Short: "Questions that only a person can answer"}
-	family(cmd)
+	cmd := &cobra.Command{Use: "conflicts", Short: c.Say("Questions that only a person can answer", "Perguntas que só uma pessoa pode responder")}
+	c.family(cmd)
 	cmd.AddCommand(c.conflictsListCmd(), c.conflictsResolveCmd())
 	return cmd
 }
@@ -23,8 +24,8 @@ func (c *cli) conflictsListCmd() *cobra.Command {
 	var asCSV bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "Lists conflicts, each with both its sides",
-		Args:  exactly(0),
+		Short: c.Say("Lists conflicts, each with both its sides", "Lista os conflitos, cada um com seus dois lados"),
+		Args:  c.exactly(0),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, _ []string) error {
 			conflicts, err := ops.Conflicts(ctx, c.show)
 			switch {
@@ -42,13 +43,13 @@ func (c *cli) conflictsListCmd() *cobra.Command {
 					c.Say("Since", "Desde"), c.Say("Message", "Mensagem"))
 				for _, x := range conflicts {
 					t.row(x.ID, strings.Join(nonempty(c.ConflictKind(x.Kind), string(x.Identity)), " "), x.Target, keys(x.Records), strings.Join(x.Contacts, ", "),
-						c.Ago(contact.FromMicros(x.At), c.now()), x.Message)
+						c.Ago(contact.FromMicros(x.At), c.now()), c.Told(x.Message))
 				}
 				t.print()
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&asCSV, "csv", false, "as CSV, for a spreadsheet")
+	cmd.Flags().BoolVar(&asCSV, "csv", false, c.Say("as CSV, for a spreadsheet", "como CSV, para uma planilha"))
 	return cmd
 }
 
@@ -57,7 +58,7 @@ func (c *cli) conflictsCSV(conflicts []console.Conflict) error {
 	rows := [][]string{{"id", "kind", "target", "identity", "records", "contacts", "since", "message"}}
 	for _, x := range conflicts {
 		rows = append(rows, []string{x.ID, x.Kind, x.Target, string(x.Identity), keys(x.Records), strings.Join(x.Contacts, ", "),
-			contact.FromMicros(x.At).Format(time.RFC3339), x.Message})
+			contact.FromMicros(x.At).Format(time.RFC3339), c.Told(x.Message)})
 	}
 	return w.WriteAll(rows)
 }
@@ -65,10 +66,17 @@ func (c *cli) conflictsCSV(conflicts []console.Conflict) error {
 func (c *cli) conflictsResolveCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resolve ID",
-		Short: "Takes a conflict off the list and looks at its records again",
-		Args:  exactly(1),
+		Short: c.Say("Takes a conflict off the list and looks at its records again", "Tira um conflito da lista e revê seus registros"),
+		Args:  c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
-			return c.done(ops.ResolveConflict(ctx, args[0]), c.Say("The conflict is settled; its records are looked at again.", "O conflito está resolvido; seus registros serão revistos."))
+			r, err := ops.ResolveConflict(ctx, args[0])
+			if err == nil && r.State == console.Standing {
+				err = errors.New(r.Message)
+			}
+			if err != nil {
+				return err
+			}
+			return c.emit(r, func() { c.printf("%s.\n", r.Message) })
 		}),
 	}
 }

@@ -11,8 +11,8 @@ import (
 func (c *cli) discardCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "discard RUN",
-		Short: "Drops a held run: nothing of it is written until its people change again",
-		Args:  exactly(1),
+		Short: c.Say("Drops a held run: nothing of it is written until its people change again", "Descarta uma execução retida: nada dela é escrito até que suas pessoas mudem de novo"),
+		Args:  c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			n, err := ops.Discard(ctx, args[0])
 			if err != nil {

@@ -27,7 +27,7 @@ func (c *cli) openDoor(ctx context.Context, fresh bool) (console.Operations, fun
 	case err == nil:
 		return client, func() error { return nil }, nil
 	case console.KindOf(err) == console.Unauthorized:
-		return nil, nil, try(fmt.Errorf("the syncer at %s asks for its admin token", client.Base), "set SYNCER_ADMIN_TOKEN, or SYNCER_ADMIN_TOKEN_FILE, to the daemon's")
+		return nil, nil, try(errors.New(c.Say("the syncer at %s asks for its admin token", "o syncer em %s pede seu token de administração", client.Base)), c.Say("set SYNCER_ADMIN_TOKEN, or SYNCER_ADMIN_TOKEN_FILE, to the daemon's", "defina SYNCER_ADMIN_TOKEN, ou SYNCER_ADMIN_TOKEN_FILE, como os do daemon"))
 	case !errors.As(err, &nobody):
 		return nil, nil, err
 	}
@@ -36,11 +36,11 @@ func (c *cli) openDoor(ctx context.Context, fresh bool) (console.Operations, fun
 		return nil, nil, err
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !fresh {
-		return nil, nil, try(fmt.Errorf("%w, and there is no state at %s", nobody, path), "syncer serve, or set SYNCER_ADMIN_LISTEN and SYNCER_STATE as the daemon has them")
+		return nil, nil, try(fmt.Errorf(c.Say("%w, and there is no state at %s", "%w, e não há estado em %s"), nobody, path), c.Say("syncer serve, or set SYNCER_ADMIN_LISTEN and SYNCER_STATE as the daemon has them", "syncer serve, ou defina SYNCER_ADMIN_LISTEN e SYNCER_STATE como no daemon"))
 	}
 	a, err := app.Offline(ctx, c.appOptions(cfg))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w; so the state was to be opened instead: %w", nobody, err)
+		return nil, nil, fmt.Errorf(c.Say("%w; so the state was to be opened instead: %w", "%w; por isso o estado seria aberto: %w"), nobody, err)
 	}
 	if c.chatty {
 		fmt.Fprintln(c.stderr, c.Say("No daemon runs; working on %s.", "Nenhum daemon em execução; trabalhando em %s.", path))

@@ -12,11 +12,11 @@ import (
 func (c *cli) envCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "env",
-		Short: "Lists all settings, what they mean and what is in force",
-		Args:  exactly(0),
+		Short: c.Say("Lists all settings, what they mean and what is in force", "Lista todas as configurações, o que significam e o que está valendo"),
+		Args:  c.exactly(0),
 		RunE: do(func(context.Context, []string) error {
 			cfg, wrong := config.Load(c.environ, os.ReadFile)
-			variables := config.Describe(cfg)
+			variables := config.DescribeIn(cfg, c.Tag() != "en")
 			err := c.emit(variables, func() {
 				t := c.table(c.Say("Variable", "Variável"), c.Say("Value", "Valor"), c.Say("Meaning", "Significado"))
 				for _, v := range variables {

@@ -15,11 +15,11 @@ import (
 func (c *cli) explainCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain KEY|URN",
-		Short: "Why a contact looks the way it does: records, contacts, consent and history of one person",
+		Short: c.Say("Why a contact looks the way it does: records, contacts, consent and history of one person", "Por que um contato é como é: registros, contatos, consentimento e história de uma pessoa"),
 		Example: "  syncer explain crm/4821\n" +
 			"  syncer explain whatsapp:5584990000101\n" +
 			"  syncer explain '+55 84 99000-0101' --show",
-		Args: exactly(1),
+		Args: c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			e, err := ops.Explain(ctx, args[0], c.show)
 			if err != nil {
@@ -31,6 +31,7 @@ func (c *cli) explainCmd() *cobra.Command {
 }
 
 func (c *cli) explanation(e console.Explanation) {
+	c.Words = c.At(e.Zone)
 	now := c.now()
 	c.printf("%s %d\n", c.Say("Person", "Pessoa"), e.Person)
 	for _, n := range e.Notes {
@@ -41,9 +42,10 @@ func (c *cli) explanation(e console.Explanation) {
 	}
 	c.title(c.Say("What the sources say", "O que dizem as fontes"))
 	for _, r := range e.Records {
-		c.printf("%s  %s\n", c.paint("1", r.Key), strings.Join(nonempty(r.State, r.Mapping, c.Ago(r.Arrived, now)), " · "))
+		c.printf("%s  %s\n", c.paint("1", r.Key), strings.Join(nonempty(r.State, c.Ago(r.Arrived, now)), " · "))
 		for _, s := range r.Says {
-			c.printf("    %s: %s%s\n", s.Attr, value(s.New), parenthesis(c.Kept(s.Kept)))
+			by := strings.Join(nonempty(c.Kept(s.Kept), strings.TrimSuffix(s.Mapping+"/"+s.Part, "/"), s.Target), ", ")
+			c.printf("    %s: %s  %s\n", s.Attr, value(s.New), c.paint("2", "("+by+")"))
 		}
 		for _, p := range r.Problems {
 			c.printf("    %s %s: %s%s\n", c.paint("31", "!"), p.Attr, p.Message, parenthesis(p.Where))
@@ -73,6 +75,9 @@ func (c *cli) explanation(e console.Explanation) {
 		}
 	}
 	c.title(c.Say("Journal", "Diário"))
+	if e.Zone != "" {
+		c.printf("%s\n", c.paint("2", c.Say("times of %s", "horários de %s", e.Zone)))
+	}
 	for _, j := range e.Journal {
 		record := ""
 		if j.Record != nil {
@@ -82,7 +87,7 @@ func (c *cli) explanation(e console.Explanation) {
 		if j.Calls > 0 {
 			calls = c.Count(j.Calls, "call", "calls", "chamada", "chamadas")
 		}
-		c.printf("%s  %s\n", c.Clock(contact.FromMicros(j.At), now), strings.Join(nonempty(c.Entry(j.What), j.Target, record, j.Run, calls, j.Text), " · "))
+		c.printf("%s  %s\n", c.Clock(contact.FromMicros(j.At), now), strings.Join(nonempty(c.Entry(j.What), j.Target, record, j.Run, calls, c.Told(j.Text)), " · "))
 		c.steps(j.Steps)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -18,8 +17,8 @@ const healthTimeout = 3 * time.Second
 func (c *cli) healthCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "health",
-		Short: "Asks the daemon on this machine whether it can accept webhooks, for container health checks",
-		Args:  exactly(0),
+		Short: c.Say("Asks the daemon on this machine whether it can accept webhooks, for container health checks", "Pergunta ao daemon desta máquina se ele pode aceitar webhooks, para verificações de contêineres"),
+		Args:  c.exactly(0),
 		RunE: do(func(ctx context.Context, _ []string) error {
 			cfg, err := c.config()
 			if err != nil {
@@ -27,7 +26,7 @@ func (c *cli) healthCmd() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 			defer cancel()
-			if err := healthy(ctx, console.BaseURL(cfg.Listen)); err != nil {
+			if err := c.healthy(ctx, console.BaseURL(cfg.Listen)); err != nil {
 				return err
 			}
 			return c.done(nil, c.Say("ready", "pronto"))
@@ -35,7 +34,7 @@ func (c *cli) healthCmd() *cobra.Command {
 	}
 }
 
-func healthy(ctx context.Context, base string) error {
+func (c *cli) healthy(ctx context.Context, base string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
 	if err != nil {
 		return err
@@ -47,7 +46,7 @@ func healthy(ctx context.Context, base string) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is not ready: %s", base, res.Status)
+		return errors.New(c.Say("%s is not ready: %s", "%s não está pronto: %s", base, res.Status))
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 )
 
 func (c *cli) hooksCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "hooks", Short: "The webhooks that senders know"}
-	family(cmd)
+	cmd := &cobra.Command{Use: "hooks", Short: c.Say("The webhooks that senders know", "Os webhooks que os remetentes conhecem")}
+	c.family(cmd)
 	cmd.AddCommand(c.hooksListCmd(), c.hooksInstallCmd())
 	return cmd
 }
@@ -19,8 +19,8 @@ func (c *cli) hooksCmd() *cobra.Command {
 func (c *cli) hooksListCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [SOURCE]",
-		Short: "Lists the webhooks of a source's sender, and how their last delivery went",
-		Args:  atMost(1),
+		Short: c.Say("Lists the webhooks of a source's sender, and how their last delivery went", "Lista os webhooks do remetente de uma fonte, e como foi a última entrega"),
+		Args:  c.atMost(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			source := ""
 			if len(args) > 0 {
@@ -65,8 +65,8 @@ func lastStatus(h console.Hook) string {
 func (c *cli) hooksInstallCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "install SOURCE",
-		Short: "Makes sure that a source's sender delivers to SYNCER_PUBLIC_URL",
-		Args:  exactly(1),
+		Short: c.Say("Makes sure that a source's sender delivers to SYNCER_PUBLIC_URL", "Garante que o remetente de uma fonte entregue em SYNCER_PUBLIC_URL"),
+		Args:  c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			h, err := ops.InstallHook(ctx, args[0])
 			if err != nil {

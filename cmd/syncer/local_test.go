@@ -163,8 +163,15 @@ func TestWithoutDaemon(t *testing.T) {
 	b.expect(t, 0, "backup "+filepath.Join(p.dir, "backup.db"))
 	b.expect(t, 0, "compact", "→")
 	b.expect(t, 1, "explain crm/1", "nothing is known")
-	b.expect(t, 1, "reconcile nowhere", "there are: crm")
-	b.expect(t, 1, "pause nowhere", "there are: weni")
+	b.expect(t, 2, "reconcile nowhere", "there are: crm")
+	b.expect(t, 2, "pause nowhere", "there are: weni")
+	b.expect(t, 2, "pause wenni", `did you mean "weni"?`)
+	b.expect(t, 2, "dead retry --target wenni", `did you mean "weni"?`)
+	b.expect(t, 2, "dead list --kind foo", "there are: invalid, rejected, internal")
+	b.expect(t, 2, "hooks install xyz", "there are: crm")
+	b.expect(t, 2, "hooks list crn", `did you mean "crm"?`)
+	b.expect(t, 2, "rebind wenni", "there are: ")
+	b.expect(t, 2, "replay crn", `did you mean "crm"?`)
 	b.expect(t, 1, "health", "no syncer answers")
 }
 
@@ -368,7 +375,7 @@ func TestServe(t *testing.T) {
 func hash(t *testing.T, b *bench) string {
 	t.Helper()
 	b.expect(t, 0, "status -o json")
-	var s console.Status
+	var s struct{ Mapping console.MappingStatus }
 	if err := json.Unmarshal(b.out.Bytes(), &s); err != nil {
 		t.Fatal(err)
 	}

@@ -21,11 +21,14 @@ func (c *cli) mapCmd() *cobra.Command {
 	var source string
 	cmd := &cobra.Command{
 		Use:   "map FILE",
-		Short: "Shows which contacts the mapping makes of a record or webhook (- for stdin); needs no secrets",
-		Long: "Shows which contacts the mapping makes of a record, of a webhook's body, or of a list of records.\n" +
-			"Names that only a source's API knows, such as those of Pipedrive's custom fields, are asked for when its\n" +
+		Short: c.Say("Shows which contacts the mapping makes of a record or webhook (- for stdin); needs no secrets", "Mostra que contatos o mapeamento faz de um registro ou webhook (- para stdin); dispensa segredos"),
+		Long: c.Say("Shows which contacts the mapping makes of a record, of a webhook's body, or of a list of records.\n"+
+			"Names that only a source's API knows, such as those of Pipedrive's custom fields, are asked for when its\n"+
 			"credentials are set.",
-		Args: exactly(1),
+			"Mostra que contatos o mapeamento faz de um registro, do corpo de um webhook ou de uma lista de registros.\n"+
+				"Nomes que só a API de uma fonte conhece, como os dos campos personalizados do Pipedrive, são pedidos a ela quando\n"+
+				"suas credenciais estão definidas."),
+		Args: c.exactly(1),
 		RunE: do(func(ctx context.Context, args []string) error {
 			cfg, plan, err := c.loadMapping()
 			if err != nil {
@@ -35,7 +38,7 @@ func (c *cli) mapCmd() *cobra.Command {
 			if err != nil {
 				return &failure{2, err}
 			}
-			spec, err := theSource(plan, source)
+			spec, err := c.theSource(plan, source)
 			if err != nil {
 				return err
 			}
@@ -46,7 +49,7 @@ func (c *cli) mapCmd() *cobra.Command {
 			return c.emit(contacts, func() { c.contacts(contacts) })
 		}),
 	}
-	cmd.Flags().StringVar(&source, "source", "", "the source that it comes from; needed when there are several")
+	cmd.Flags().StringVar(&source, "source", "", c.Say("the source that it comes from; needed when there are several", "a fonte de que vem; necessária quando há várias"))
 	return cmd
 }
 
@@ -59,7 +62,7 @@ func (c *cli) read(name string) ([]byte, error) {
 }
 
 // theSource is the named source, or the only one.
-func theSource(plan *mapping.Plan, name string) (mapping.Source, error) {
+func (c *cli) theSource(plan *mapping.Plan, name string) (mapping.Source, error) {
 	var names []string
 	for _, s := range plan.Sources {
 		if s.Name == name || name == "" && len(plan.Sources) == 1 {
@@ -68,9 +71,9 @@ func theSource(plan *mapping.Plan, name string) (mapping.Source, error) {
 		names = append(names, s.Name)
 	}
 	if name == "" {
-		return mapping.Source{}, misuse("say --source; there are: %s", strings.Join(names, ", "))
+		return mapping.Source{}, c.misuse("say --source; there are: %s", "diga --source; há: %s", strings.Join(names, ", "))
 	}
-	return mapping.Source{}, misuse("there is no source %q; there are: %s", name, strings.Join(names, ", "))
+	return mapping.Source{}, c.noSuch("source", "fonte", name, names)
 }
 
 // mappedContact is one contact that came out, ready to be shown.
@@ -100,6 +103,12 @@ func (c *cli) mapAll(ctx context.Context, cfg config.Config, plan *mapping.Plan,
 			out = append(out, m)
 		}
 	}
+	if note != "" { // under their codes names are missing that the records may have
+		for i := range records {
+			records[i] = maps.Clone(records[i])
+			records[i]["custom_fields"] = nil
+		}
+	}
 	fmt.Fprint(c.stderr, plan.Unseen(spec.Name, records).String())
 	return out, nil
 }
@@ -124,9 +133,9 @@ func (c *cli) says(x contact.Contact) (out []contact.Step) {
 	}
 	switch x.OptOut {
 	case contact.Yes:
-		out = append(out, contact.Step{Attr: "opt_out", New: "yes"})
+		out = append(out, contact.Step{Attr: "opt_out", New: c.Say("yes", "sim")})
 	case contact.No:
-		out = append(out, contact.Step{Attr: "opt_out", New: "no"})
+		out = append(out, contact.Step{Attr: "opt_out", New: c.Say("no", "não")})
 	}
 	attributes := func(prefix string, a contact.Attributes) {
 		for _, said := range []struct {
@@ -138,7 +147,7 @@ func (c *cli) says(x contact.Contact) (out []contact.Step) {
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
-			word := map[bool]string{true: "yes", false: "no"}[a.Labels[name]]
+			word := map[bool]string{true: c.Say("yes", "sim"), false: c.Say("no", "não")}[a.Labels[name]]
 			out = append(out, contact.Step{Attr: prefix + "labels." + name, New: word})
 		}
 		for _, key := range slices.Sorted(maps.Keys(a.Fields)) {

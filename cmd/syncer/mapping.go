@@ -18,7 +18,7 @@ func (c *cli) loadMapping() (config.Config, *mapping.Plan, error) {
 	}
 	data, err := os.ReadFile(cfg.Mappings)
 	if err != nil {
-		return cfg, nil, &failure{2, try(fmt.Errorf("the mapping file cannot be read: %w", err), "set SYNCER_MAPPINGS to where it is")}
+		return cfg, nil, &failure{2, try(fmt.Errorf(c.Say("the mapping file cannot be read: %w", "o arquivo de mapeamento não pode ser lido: %w"), err), c.Say("set SYNCER_MAPPINGS to where it is", "defina SYNCER_MAPPINGS com o caminho dele"))}
 	}
 	plan, remarks := mapping.Load(cfg.Mappings, data, c.mappingOptions())
 	if plan == nil {

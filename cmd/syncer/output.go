@@ -1,17 +1,23 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"syncer/internal/console"
 	"syncer/internal/contact"
 )
 
@@ -21,10 +27,35 @@ func (c *cli) emit(v any, people func()) error {
 		people()
 		return nil
 	}
-	enc := json.NewEncoder(c.stdout)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := c.stdout.Write(dated(text.Bytes()))
+	return err
+}
+
+// moments are the members that the state keeps as microseconds. Only a member can stand at the beginning of a line with
+// a bare number behind it.
+var moments = regexp.MustCompile(`(?m)^(\s*"(?:at|started|ended|since|mark|arrived|read|due|arrival|event|source)": )(\d{15,17})(,?)$`)
+
+// dated writes the moments of a text of indented JSON as dates, as programs expect them.
+func dated(text []byte) []byte {
+	return moments.ReplaceAllFunc(text, func(line []byte) []byte {
+		part := moments.FindSubmatch(line)
+		us, _ := strconv.ParseInt(string(part[2]), 10, 64) // it is digits, and few enough
+		return fmt.Appendf(nil, "%s%q%s", part[1], contact.FromMicros(us).Format(time.RFC3339Nano), part[3])
+	})
+}
+
+// statusOf asks for the status, and from then on tells the time of the mapping file's zone.
+func (c *cli) statusOf(ctx context.Context, ops console.Operations) (console.Status, error) {
+	s, err := ops.Status(ctx)
+	c.Words = c.At(s.Zone)
+	return s, err
 }
 
 func (c *cli) printf(format string, args ...any) { fmt.Fprintf(c.stdout, format, args...) }

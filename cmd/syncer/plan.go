@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -20,13 +21,15 @@ func (c *cli) planCmd() *cobra.Command {
 	var choose console.ApplyAsk
 	cmd := &cobra.Command{
 		Use:   "plan [SOURCE|RUN]",
-		Short: "Shows what a run would do before it does it: every person, the sums, the calls and the time",
-		Long: "Shows what a held run would do. With a source, a run is made first and held whatever it finds.\n" +
+		Short: c.Say("Shows what a run would do before it does it: every person, the sums, the calls and the time", "Mostra o que uma execução faria antes de fazer: cada pessoa, as somas, as chamadas e o tempo"),
+		Long: c.Say("Shows what a held run would do. With a source, a run is made first and held whatever it finds.\n"+
 			"Without either, the run that waits is shown.",
-		Args: atMost(1),
+			"Mostra o que uma execução retida faria. Com uma fonte, uma execução é feita antes e retida, ache o que achar.\n"+
+				"Sem nenhum dos dois, é mostrada a execução que aguarda."),
+		Args: c.atMost(1),
 		RunE: c.asking(true, func(ctx context.Context, ops console.Operations, args []string) error {
 			if save != "" && choose.Limit > 0 {
-				return misuse("--save keeps a plan that is applied as it stands; choose from it with --only, not with --limit")
+				return c.misuse("--save keeps a plan that is applied as it stands; choose from it with --only, not with --limit", "--save guarda um plano que é aplicado como está; escolha dele com --only, não com --limit")
 			}
 			run, err := c.heldRun(ctx, ops, args, full)
 			if err != nil {
@@ -35,20 +38,20 @@ func (c *cli) planCmd() *cobra.Command {
 			return c.plan(ctx, ops, run, choose, save)
 		}),
 	}
-	cmd.Flags().BoolVar(&full, "full", false, "with a source: read all records, and find those that are gone")
-	cmd.Flags().StringVar(&save, "save", "", "keep the plan in a file that `syncer apply FILE` carries out exactly")
-	chooseFlags(cmd, &choose)
+	cmd.Flags().BoolVar(&full, "full", false, c.Say("with a source: read all records, and find those that are gone", "com uma fonte: lê todos os registros e acha os que sumiram"))
+	cmd.Flags().StringVar(&save, "save", "", c.Say("keep the plan in `FILE`, which syncer apply FILE carries out exactly", "guarda o plano em `ARQUIVO`, que syncer apply ARQUIVO executa exatamente"))
+	c.chooseFlags(cmd, &choose)
 	return cmd
 }
 
 // heldRun finds the run to show, or makes one.
 func (c *cli) heldRun(ctx context.Context, ops console.Operations, args []string, full bool) (state.Run, error) {
-	s, err := ops.Status(ctx)
+	s, err := c.statusOf(ctx, ops)
 	if err != nil {
 		return state.Run{}, err
 	}
 	if len(args) == 0 {
-		return theHeldRun(s.Runs)
+		return c.theHeldRun(s.Runs)
 	}
 	for _, source := range s.Sources {
 		if source.Name == args[0] {
@@ -61,13 +64,17 @@ func (c *cli) heldRun(ctx context.Context, ops console.Operations, args []string
 	}
 	run, err := ops.RunState(ctx, args[0])
 	if err != nil && unknown(err) {
-		err = try(fmt.Errorf("there is neither a run nor a source %q", args[0]), "syncer status")
+		names := make([]string, len(s.Sources))
+		for i := range s.Sources {
+			names[i] = s.Sources[i].Name
+		}
+		return run, try(c.noSuch("run or source", "execução nem fonte", args[0], names), "syncer runs")
 	}
 	return run, err
 }
 
 // theHeldRun is the one run that waits.
-func theHeldRun(runs []state.Run) (state.Run, error) {
+func (c *cli) theHeldRun(runs []state.Run) (state.Run, error) {
 	var held []state.Run
 	for _, r := range runs {
 		if r.State == "held" {
@@ -76,7 +83,7 @@ func theHeldRun(runs []state.Run) (state.Run, error) {
 	}
 	switch len(held) {
 	case 0:
-		return state.Run{}, try(console.Errorf(console.NotFound, "no run waits"), "syncer plan SOURCE")
+		return state.Run{}, try(console.Errorf(console.NotFound, "%s", c.Say("no run waits", "nenhuma execução aguarda")), "syncer plan SOURCE")
 	case 1:
 		return held[0], nil
 	}
@@ -84,11 +91,11 @@ func theHeldRun(runs []state.Run) (state.Run, error) {
 	for _, r := range held {
 		ids += " " + r.ID
 	}
-	return state.Run{}, misuse("several runs wait, name one:%s", ids)
+	return state.Run{}, c.misuse("several runs wait, name one:%s", "várias execuções aguardam, diga uma:%s", ids)
 }
 
 func (c *cli) plan(ctx context.Context, ops console.Operations, run state.Run, choose console.ApplyAsk, save string) error {
-	s, err := ops.Status(ctx)
+	s, err := c.statusOf(ctx, ops)
 	if err != nil {
 		return err
 	}
@@ -148,13 +155,16 @@ func (p *savedPlan) save(path string) error {
 	})
 }
 
+// errForeignPlan says that a file holds something else, or what a later version saved.
+var errForeignPlan = errors.New("its format is not known")
+
 func readPlan(data []byte) (*savedPlan, error) {
 	p := &savedPlan{}
 	if err := json.Unmarshal(data, p); err != nil {
-		return nil, fmt.Errorf("it is not a plan that `syncer plan --save` made: %w", err)
+		return nil, err
 	}
 	if p.Format != planFormat || p.Run.ID == "" {
-		return nil, fmt.Errorf("it is not a plan that this version of `syncer plan --save` made")
+		return nil, errForeignPlan
 	}
 	return p, nil
 }

@@ -11,8 +11,8 @@ import (
 func (c *cli) reloadCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
-		Short: "Reads the mapping file again; what it changes is held as a plan",
-		Args:  exactly(0),
+		Short: c.Say("Reads the mapping file again; what it changes is held as a plan", "Lê o arquivo de mapeamento de novo; o que ele muda fica retido como plano"),
+		Args:  c.exactly(0),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, _ []string) error {
 			r, err := ops.Reload(ctx)
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,13 +57,13 @@ func (c *cli) carryOut(ctx context.Context, ops console.Operations, ask console.
 			run = now
 		case <-ctx.Done():
 			if answered {
-				return run, fmt.Errorf("interrupted; run %s goes on in the daemon", run.ID)
+				return run, errors.New(c.Say("interrupted; run %s goes on in the daemon", "interrompido; a execução %s continua no daemon", run.ID))
 			}
 			return run, ctx.Err()
 		}
 		if answered && !console.UnderWay(run) {
 			if run.Err != "" {
-				return run, fmt.Errorf("run %s failed: %s", run.ID, run.Err)
+				return run, errors.New(c.Say("run %s failed: %s", "a execução %s falhou: %s", run.ID, c.Told(run.Err)))
 			}
 			return run, nil
 		}
@@ -137,7 +138,7 @@ func (c *cli) summary(r state.Run, targets []console.TargetStatus, shown bool) {
 	people := c.Count(r.Held, "person waits", "people wait", "pessoa aguarda", "pessoas aguardam")
 	switch r.State {
 	case "held":
-		c.printf("%s: %s\n", people, r.Why)
+		c.printf("%s: %s\n", people, c.Told(r.Why))
 		if !shown {
 			c.printf("%s syncer plan %s\n", c.Say("Look:   ", "Ver:      "), r.ID)
 		}
@@ -148,7 +149,7 @@ func (c *cli) summary(r state.Run, targets []console.TargetStatus, shown bool) {
 	case "done":
 		c.printf("%s\n", c.Say("Nobody needs a change.", "Ninguém precisa de mudança."))
 	default:
-		c.printf("%s %s\n", c.RunState(r), r.Why)
+		c.printf("%s %s\n", c.RunState(r), c.Told(r.Why))
 	}
 }
 
@@ -182,7 +183,12 @@ func (c *cli) sums(r state.Run, targets []console.TargetStatus) {
 func (c *cli) besides(target string, s state.PlanSums) {
 	people := func(n int) string { return c.Count(n, "person", "people", "pessoa", "pessoas") }
 	if len(s.Missing) > 0 {
-		c.printf("%s: %s %s\n", target, strings.Join(s.Missing, ", "), c.Say("would be made first", "seriam criados antes"))
+		missing := make([]string, len(s.Missing))
+		for i, name := range s.Missing {
+			what, name, _ := strings.Cut(name, " ")
+			missing[i] = c.Say(what, map[string]string{"label": "etiqueta", "field": "campo"}[what]) + " " + name
+		}
+		c.printf("%s: %s %s\n", target, strings.Join(missing, ", "), c.Say("would be made first", "(a criar antes)"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Campaigns)) {
 		c.printf("%s: %s\n", target, c.paint("33", c.Say("the campaign %q would start for %s and may message them", "a campanha %q começaria para %s e pode enviar mensagens", name, people(s.Campaigns[name]))))

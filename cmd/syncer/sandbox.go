@@ -42,17 +42,19 @@ func (c *cli) sandboxCmd() *cobra.Command {
 	simulators := []string{"weni", "pipedrive", "omniflow", "omnichannel"}
 	cmd := &cobra.Command{
 		Use:   "sandbox KIND",
-		Short: "Runs a simulator of weni, pipedrive, omniflow or omnichannel, for tests and trials",
-		Long: "Runs a simulator in memory: weni, pipedrive, omniflow or omnichannel. Nothing leaves this machine.\n" +
-			"Its clock, faults, journal and counts are controlled under " + sandbox.Prefix + ".",
+		Short: c.Say("Runs a simulator of weni, pipedrive, omniflow or omnichannel, for tests and trials", "Roda um simulador de weni, pipedrive, omniflow ou omnichannel, para testes e ensaios"),
+		Long: c.Say("Runs a simulator in memory: weni, pipedrive, omniflow or omnichannel. Nothing leaves this machine.\n"+
+			"Its clock, faults, journal and counts are controlled under %s.",
+			"Roda um simulador na memória: weni, pipedrive, omniflow ou omnichannel. Nada sai desta máquina.\n"+
+				"Seu relógio, falhas, diário e contagens são controlados sob %s.", sandbox.Prefix),
 		Example: "  syncer sandbox weni --listen 127.0.0.1:9001 --per-hour 2500 --people 300\n" +
 			"  syncer sandbox pipedrive --webhook http://127.0.0.1:8080/hooks/crm --webhook-user crm --webhook-password secret",
 		ValidArgs: simulators,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && !slices.Contains(simulators, args[0]) {
-				return fmt.Errorf("there is no simulator of %q, only of %s", args[0], strings.Join(simulators, ", "))
+				return errors.New(c.Say("there is no simulator of %q, only of %s", "não há simulador de %q, só de %s", args[0], strings.Join(simulators, ", ")))
 			}
-			return exactly(1)(cmd, args)
+			return c.exactly(1)(cmd, args)
 		},
 		RunE: do(func(ctx context.Context, args []string) error {
 			s, err := simulate(args[0], f)
@@ -64,15 +66,15 @@ func (c *cli) sandboxCmd() *cobra.Command {
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:9000", "the address to listen on")
-	flags.StringVar(&f.token, "token", "", "the API token (default: one of its own)")
-	flags.IntVar(&f.people, "people", 0, "weni, pipedrive: how many invented people there are")
-	flags.IntVar(&f.perHour, "per-hour", 0, "weni: calls an hour in each scope (default: no limit)")
-	flags.StringSliceVar(&f.setup, "setup", nil, "weni: prepared states: "+strings.Join(rapidpro.Setups(), ", "))
-	flags.StringVar(&f.flavour, "flavour", string(rapidpro.Weni), "weni: which line of the software: "+flavours())
-	flags.StringVar(&f.webhook, "webhook", "", "pipedrive: where it delivers")
-	flags.StringVar(&f.webhookUser, "webhook-user", "", "pipedrive: user name of the deliveries")
-	flags.StringVar(&f.webhookPw, "webhook-password", "", "pipedrive: password of the deliveries")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:9000", c.Say("the address to listen on", "o endereço em que escuta"))
+	flags.StringVar(&f.token, "token", "", c.Say("the API token (default: one of its own)", "o token da API (padrão: um próprio)"))
+	flags.IntVar(&f.people, "people", 0, c.Say("weni, pipedrive: how many invented people there are", "weni, pipedrive: quantas pessoas inventadas há"))
+	flags.IntVar(&f.perHour, "per-hour", 0, c.Say("weni: calls an hour in each scope (default: no limit)", "weni: chamadas por hora em cada escopo (padrão: sem limite)"))
+	flags.StringSliceVar(&f.setup, "setup", nil, c.Say("weni: prepared states: ", "weni: estados preparados: ")+strings.Join(rapidpro.Setups(), ", "))
+	flags.StringVar(&f.flavour, "flavour", string(rapidpro.Weni), c.Say("weni: which line of the software: ", "weni: qual linha do software: ")+flavours())
+	flags.StringVar(&f.webhook, "webhook", "", c.Say("pipedrive: where it delivers", "pipedrive: onde entrega"))
+	flags.StringVar(&f.webhookUser, "webhook-user", "", c.Say("pipedrive: user name of the deliveries", "pipedrive: nome de usuário das entregas"))
+	flags.StringVar(&f.webhookPw, "webhook-password", "", c.Say("pipedrive: password of the deliveries", "pipedrive: senha das entregas"))
 	return cmd
 }
 
@@ -132,7 +134,7 @@ func (c *cli) serveSandbox(ctx context.Context, kind, listen string, s *simulato
 		_ = srv.Close() // what is under way in a simulator is nobody's loss
 	})
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("the sandbox ended: %w", err)
+		return fmt.Errorf(c.Say("the sandbox ended: %w", "o simulador terminou: %w"), err)
 	}
 	return nil
 }

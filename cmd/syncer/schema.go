@@ -11,9 +11,9 @@ import (
 func (c *cli) schemaCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
-		Short:   "Prints the JSON Schema of the mapping file, for editors",
+		Short:   c.Say("Prints the JSON Schema of the mapping file, for editors", "Imprime o JSON Schema do arquivo de mapeamento, para editores"),
 		Example: "  syncer schema > mappings.schema.json",
-		Args:    exactly(0),
+		Args:    c.exactly(0),
 		RunE: do(func(context.Context, []string) error {
 			_, err := c.stdout.Write(mapping.Schema())
 			return err

@@ -19,10 +19,12 @@ func (c *cli) serveCmd() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Runs the daemon: receives webhooks, reads sources on their schedules, writes to the targets",
-		Long: "Runs the daemon until SIGTERM or SIGINT. SIGHUP reads the mapping file again.\n" +
+		Short: c.Say("Runs the daemon: receives webhooks, reads sources on their schedules, writes to the targets", "Roda o daemon: recebe webhooks, lê as fontes em seus horários, escreve nos destinos"),
+		Long: c.Say("Runs the daemon until SIGTERM or SIGINT. SIGHUP reads the mapping file again.\n"+
 			"With --dry-run everything is received, mapped and compared, and nothing is written to any target.",
-		Args: exactly(0),
+			"Roda o daemon até SIGTERM ou SIGINT. SIGHUP lê o arquivo de mapeamento de novo.\n"+
+				"Com --dry-run tudo é recebido, mapeado e comparado, e nada é escrito em destino algum."),
+		Args: c.exactly(0),
 		RunE: do(func(ctx context.Context, _ []string) error {
 			cfg, err := c.config()
 			if err != nil {
@@ -33,7 +35,7 @@ func (c *cli) serveCmd() *cobra.Command {
 			return c.serve(ctx, cfg, o)
 		}),
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "write to no target")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, c.Say("write to no target", "não escreve em destino algum"))
 	return cmd
 }
 

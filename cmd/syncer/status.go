@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -19,8 +20,8 @@ func (c *cli) statusCmd() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "What needs you, what each target is doing, what is left of the call budgets",
-		Args:  exactly(0),
+		Short: c.Say("What needs you, what each target is doing, what is left of the call budgets", "O que precisa de você, o que cada destino faz, o que resta das chamadas"),
+		Args:  c.exactly(0),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, _ []string) error {
 			for {
 				s, err := ops.Status(ctx)
@@ -41,11 +42,12 @@ func (c *cli) statusCmd() *cobra.Command {
 			}
 		}),
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "look again every two seconds until interrupted")
+	cmd.Flags().BoolVar(&watch, "watch", false, c.Say("look again every two seconds until interrupted", "olha de novo a cada dois segundos até ser interrompido"))
 	return cmd
 }
 
 func (c *cli) status(s console.Status) {
+	c.Words = c.At(s.Zone)
 	now := c.now()
 	running := c.Say("not running", "parado")
 	if !s.Started.IsZero() {
@@ -66,7 +68,7 @@ func (c *cli) status(s console.Status) {
 	}
 	c.title(c.Say("Targets", "Destinos"))
 	t := c.table(c.Say("Name", "Nome"), c.Say("Kind", "Tipo"), "#"+c.Say("Linked", "Ligadas"), "#"+c.Say("Waiting", "Na fila"), "#"+c.Say("Held", "Retidas"),
-		"#"+c.Say("Dead", "Perdidas"), "#"+c.Say("Calls left", "Chamadas livres"), c.Say("Doing", "Fazendo"))
+		"#"+c.Say("Dead", "Não feitas"), "#"+c.Say("Calls left", "Chamadas livres"), c.Say("Doing", "Fazendo"))
 	for _, x := range s.Targets {
 		waiting := 0
 		for _, n := range x.Due {
@@ -97,11 +99,7 @@ func (c *cli) status(s console.Status) {
 	c.title(c.Say("Runs", "Execuções"))
 	t = c.table(c.Say("Run", "Execução"), c.Say("Kind", "Tipo"), c.Say("State", "Estado"), c.Say("Started", "Início"), "#"+c.Say("Records", "Registros"), "#"+c.Say("Held", "Retidas"), c.Say("Why", "Motivo"))
 	for _, r := range s.Runs {
-		why := r.Why
-		if r.Err != "" {
-			why = r.Err
-		}
-		t.row(r.ID, c.RunKind(r.Kind), c.RunState(r), c.Ago(contact.FromMicros(r.Started), now), c.Number(r.Records), c.Number(r.Held), why)
+		t.row(r.ID, c.RunKind(r.Kind), c.RunState(r), c.Ago(contact.FromMicros(r.Started), now), c.Number(r.Records), c.Number(r.Held), c.Told(cmp.Or(r.Err, r.Why)))
 	}
 	t.print()
 }

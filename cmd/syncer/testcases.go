@@ -16,7 +16,7 @@ import (
 func (c *cli) testCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "test [FILES]",
-		Short: "Maps the records of your test cases and compares what comes out (default: *.test.yaml beside the mapping)",
+		Short: c.Say("Maps the records of your test cases and compares what comes out (default: *.test.yaml beside the mapping)", "Mapeia os registros de seus casos de teste e compara o resultado (padrão: *.test.yaml ao lado do mapeamento)"),
 		RunE: do(func(_ context.Context, files []string) error {
 			cfg, plan, err := c.loadMapping()
 			if err != nil {
@@ -24,7 +24,7 @@ func (c *cli) testCmd() *cobra.Command {
 			}
 			if len(files) == 0 {
 				if files = casesBeside(cfg.Mappings); len(files) == 0 {
-					return try(misuse("there is no *.test.yaml beside %s", cfg.Mappings), "syncer test FILE")
+					return try(c.misuse("there is no *.test.yaml beside %s", "não há *.test.yaml ao lado de %s", cfg.Mappings), "syncer test FILE")
 				}
 			}
 			return c.test(plan, files)
@@ -80,7 +80,7 @@ func (c *cli) test(plan *mapping.Plan, files []string) error {
 	case err != nil:
 		return err
 	case wrong.HasErrors():
-		return misuse("%s", c.Say("the cases cannot be used as they are", "os casos não podem ser usados como estão"))
+		return c.misuse("the cases cannot be used as they are", "os casos não podem ser usados como estão")
 	case failed > 0:
 		return fmt.Errorf(c.Say("%d of %d cases failed", "%d de %d casos falharam"), failed, len(results))
 	}

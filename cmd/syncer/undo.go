@@ -11,10 +11,12 @@ import (
 func (c *cli) undoCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "undo RUN",
-		Short: "Makes a plan that takes back what a run did; apply it like any other",
-		Long: "Makes a plan that takes back what a run did, attribute by attribute, where it still stands as it was written.\n" +
+		Short: c.Say("Makes a plan that takes back what a run did; apply it like any other", "Faz um plano que desfaz o que uma execução fez; aplique-o como qualquer outro"),
+		Long: c.Say("Makes a plan that takes back what a run did, attribute by attribute, where it still stands as it was written.\n"+
 			"What is taken back is left alone until the source says something else.",
-		Args: exactly(1),
+			"Faz um plano que desfaz o que uma execução fez, atributo por atributo, onde ainda está como foi escrito.\n"+
+				"O que é desfeito fica assim até a fonte dizer outra coisa."),
+		Args: c.exactly(1),
 		RunE: c.ask(func(ctx context.Context, ops console.Operations, args []string) error {
 			run, err := ops.Undo(ctx, args[0])
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -190,6 +191,7 @@ func (a *App) bind(ctx context.Context) error {
 		})
 	}
 	a.public = a.server(a.publicHandler(), 30*time.Second)
+	a.public.ConnState = newCrowd().state
 	a.admin = a.server(a.adminHandler(), 5*time.Minute)
 	return nil
 }
@@ -197,7 +199,7 @@ func (a *App) bind(ctx context.Context) error {
 // server bounds what a client may take: slow headers, slow bodies, idle connections.
 func (a *App) server(h http.Handler, write time.Duration) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: write,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: log.New(serverLog{a.log}, "", 0)}
 }
 
 // Addr is where webhooks are received, AdminAddr where the admin door is.
@@ -211,6 +213,7 @@ func (a *App) AdminAddr() string { return a.console.Addr().String() }
 func (a *App) Run(ctx context.Context) error {
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	a.setBack(base)
 	var tasks sync.WaitGroup
 	failed := make(chan error, 2)
 	for _, s := range []struct {
@@ -223,13 +226,14 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		})
 	}
-	tasks.Go(func() { a.watch.run(base) })
+	tasks.Go(func() { a.watchClock(base) })
 	a.mu.Lock()
 	a.base = base
 	a.serving.Store(true)
 	a.gen.Load().start(base)
 	a.mu.Unlock()
 	a.door.Set(a.gen.Load().routes)
+	tasks.Go(func() { a.watch.run(base) }) // not before: what it counts says that a daemon runs
 	tasks.Go(func() { a.resumeMapping(base) })
 
 	var err error
@@ -302,26 +306,34 @@ func (e *BadMapping) Error() string { return e.Diagnostics.String() }
 
 // Accept keeps events durably; it is what the door does with them.
 func (a *App) Accept(ctx context.Context, source string, _ []byte, events []contact.Event) (duplicate bool, err error) {
+	receipts, err := a.keep(ctx, source, events)
+	if err != nil {
+		return false, err
+	}
+	duplicate = true
+	for _, r := range receipts {
+		a.watch.event(source, r, a.now())
+		duplicate = duplicate && r == state.Duplicate
+	}
+	return duplicate, nil
+}
+
+// keep stores events of a source, and has their records looked at.
+func (a *App) keep(ctx context.Context, source string, events []contact.Event) ([]state.Receipt, error) {
 	for _, e := range events {
 		if e.Kind != contact.OptOut && e.Kind != contact.OptIn || !e.Key.IsZero() && e.Key.ID != "" {
 			if err := state.CheckKey(e.Key); err != nil {
-				return false, &contact.Error{Kind: contact.Invalid, Op: source, Message: err.Error()}
+				return nil, &contact.Error{Kind: contact.Invalid, Op: source, Message: err.Error()}
 			}
 		}
 	}
 	now := a.now()
 	how := state.Travel{Lane: a.flood.lane(source, len(events), now)}
 	receipts, err := state.Accept(ctx, a.store, now, how, events...)
-	if err != nil {
-		return false, err
+	if err == nil {
+		a.gen.Load().engine.Wake()
 	}
-	duplicate = true
-	for _, r := range receipts {
-		a.watch.event(source, r, now)
-		duplicate = duplicate && r == state.Duplicate
-	}
-	a.gen.Load().engine.Wake()
-	return duplicate, nil
+	return receipts, err
 }
 
 // Quarantine keeps an authentic body that could not be read.

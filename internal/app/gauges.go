@@ -27,8 +27,12 @@ func (a *App) gauges(s *console.Status) {
 	}
 	for _, src := range s.Sources {
 		sg := obs.SourceGauges{Source: src.Name}
-		if !src.LastWebhook.IsZero() {
-			sg.Silent = now.Sub(src.LastWebhook)
+		if spec, _ := a.gen.Load().plan.Source(src.Name); spec.Webhook != nil {
+			last := src.LastWebhook
+			if last.IsZero() {
+				last = a.started // nothing came since the start: that is silence too
+			}
+			sg.Silent = now.Sub(last)
 		}
 		g.Sources = append(g.Sources, sg)
 		g.Budgets = append(g.Budgets, budgetGauges("source/"+src.Name, src.Budget)...)

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +22,32 @@ func (a *App) publicHandler() http.Handler {
 	mux.Handle(intake.Prefix, a.door)
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /readyz", a.ready)
-	return mux
+	return oneAtATime(mux)
+}
+
+// serverLog takes what the HTTP server says: of broken requests nobody needs to know, of a handler that panicked
+// everybody.
+type serverLog struct{ log *slog.Logger }
+
+// Write logs one message.
+func (l serverLog) Write(p []byte) (int, error) {
+	level, text := slog.LevelDebug, strings.TrimSpace(string(p))
+	if strings.HasPrefix(text, "http: panic") {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "the HTTP server says", "text", text)
+	return len(p), nil
+}
+
+// oneAtATime ends a connection after a body whose length was not said. Where a proxy in front and this server disagree
+// on where such a body ends, the rest of it must not count as somebody else's request.
+func oneAtATime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (a *App) adminHandler() http.Handler {
@@ -28,7 +55,7 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.Handle("/", console.Handler(a, console.HandlerOptions{Token: a.opts.Config.AdminToken, Metrics: a.metrics.Handler(),
-		Version: obs.Version(), Language: a.opts.Language}))
+		Version: obs.Version(), Language: a.opts.Language, Zone: func() *time.Location { return a.gen.Load().plan.Location }}))
 	return mux
 }
 

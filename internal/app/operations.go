@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -17,20 +16,15 @@ import (
 	"syncer/internal/state"
 )
 
-// wrong is an error of whoever asked, not of syncer.
-func wrong(format string, args ...any) error {
-	return &contact.Error{Kind: contact.Invalid, Message: fmt.Sprintf(format, args...)}
-}
-
 func letterID(k state.LinkKey) string {
 	return k.Target + "/" + strconv.FormatUint(uint64(k.Person), 10)
 }
 
-func parseLetter(id string) (state.LinkKey, error) {
+func (a *App) parseLetter(id string) (state.LinkKey, error) {
 	target, person, ok := strings.Cut(id, "/")
 	n, err := strconv.ParseUint(person, 10, 64)
 	if !ok || err != nil {
-		return state.LinkKey{}, wrong("%q is no id of a dead letter; `syncer dead list` shows them", id)
+		return state.LinkKey{}, a.wrong("%q is no id of a dead letter; `syncer dead list` shows them", "%q não é id de uma entrega não feita; `syncer dead list` as mostra", id)
 	}
 	return state.LinkKey{Target: target, Person: state.PersonID(n)}, nil
 }
@@ -39,6 +33,9 @@ func parseLetter(id string) (state.LinkKey, error) {
 func (a *App) DeadLetters(_ context.Context, f console.DeadFilter) (out []console.DeadLetter, err error) {
 	err = a.store.View(func(tx state.Tx) error {
 		out = nil
+		if err := a.knownLetters(tx, f); err != nil {
+			return err
+		}
 		for k, d := range state.Dead.All(tx, nil, nil) {
 			if f.Target != "" && f.Target != d.Target || f.Kind != "" && f.Kind != string(d.Kind) || f.ID != "" && f.ID != letterID(k) {
 				continue
@@ -52,6 +49,20 @@ func (a *App) DeadLetters(_ context.Context, f console.DeadFilter) (out []consol
 	return out, err
 }
 
+// knownLetters refuses a filter by names that do not exist: it would find nothing, which looks as if all were well.
+func (a *App) knownLetters(tx state.Tx, f console.DeadFilter) error {
+	targets := append(a.gen.Load().engine.Targets(), state.Names(tx, state.Dead.Name)...)
+	slices.Sort(targets)
+	targets = slices.Compact(targets)
+	if f.Target != "" && !slices.Contains(targets, f.Target) {
+		return a.noSuch("target", "destino", f.Target, targets)
+	}
+	if f.Kind != "" && !slices.Contains(console.DeadKinds, f.Kind) {
+		return a.noSuch("kind of dead letter", "tipo de entrega não feita", f.Kind, console.DeadKinds)
+	}
+	return nil
+}
+
 // RetryDead makes dead letters due again.
 func (a *App) RetryDead(ctx context.Context, f console.DeadFilter) (int, error) {
 	return a.eachDead(ctx, f, func(tx state.Tx, k state.LinkKey, l *state.Link) {
@@ -61,11 +72,15 @@ func (a *App) RetryDead(ctx context.Context, f console.DeadFilter) (int, error) 
 	})
 }
 
+// dropped is what the journal says of somebody whose dead letter was dropped.
+const dropped = "dropped"
+
 // DropDead removes dead letters: the person is left as they are until something newer comes.
 func (a *App) DropDead(ctx context.Context, f console.DeadFilter) (int, error) {
 	return a.eachDead(ctx, f, func(tx state.Tx, k state.LinkKey, l *state.Link) {
 		l.Waiting = nil
 		state.Links.Put(tx, k, *l)
+		state.Note(tx, k.Person, state.Entry{At: contact.Micros(a.now()), What: dropped, Target: k.Target})
 	})
 }
 
@@ -75,12 +90,12 @@ func (a *App) eachDead(ctx context.Context, f console.DeadFilter, do func(state.
 		return 0, err
 	}
 	if f.ID != "" && len(letters) == 0 {
-		return 0, wrong("there is no dead letter %q", f.ID)
+		return 0, a.wrong("there is no dead letter %q", "não há entrega não feita %q", f.ID)
 	}
 	for batch := range slices.Chunk(letters, 200) {
 		if err := a.store.Update(ctx, func(tx state.Tx) error {
 			for _, d := range batch {
-				k, err := parseLetter(d.ID)
+				k, err := a.parseLetter(d.ID)
 				if err != nil {
 					return err
 				}
@@ -106,33 +121,20 @@ func (a *App) wakeTargets() {
 	}
 }
 
-// Quarantined lists the webhooks that could not be read, newest first.
-func (a *App) Quarantined(_ context.Context, limit int) (out []console.QuarantineItem, err error) {
-	err = a.store.View(func(tx state.Tx) error {
-		out = nil
-		for id, q := range state.Quarantine.All(tx, nil, nil) {
-			out = append(out, console.QuarantineItem{ID: id, Source: q.Source, At: contact.FromMicros(q.At), Reason: q.Reason, Bytes: len(q.Body)})
-		}
-		return nil
-	})
-	slices.Reverse(out)
-	if limit > 0 && len(out) > limit {
-		out = out[:limit]
-	}
-	return out, err
-}
-
 // Reconcile starts a run. In a daemon it returns at once; a command that works on the state itself waits for
 // the end and then delivers what was released.
 func (a *App) Reconcile(ctx context.Context, ask console.RunAsk) (state.Run, error) {
 	g := a.gen.Load()
 	if _, ok := g.plan.Source(ask.Source); !ok {
-		return state.Run{}, wrong("there is no source %q; there are: %s", ask.Source, strings.Join(sourceNames(g), ", "))
+		return state.Run{}, a.noSuch("source", "fonte", ask.Source, sourceNames(g))
 	}
-	if ask.Kind == "" {
+	switch kinds := []string{reconcile.Changes, reconcile.Full, reconcile.Replay}; {
+	case ask.Kind == "":
 		ask.Kind = reconcile.Changes
+	case !slices.Contains(kinds, ask.Kind):
+		return state.Run{}, a.noSuch("kind of run", "tipo de execução", ask.Kind, kinds)
 	}
-	choose, err := chooser(ask.Only)
+	choose, err := a.chooser(ask.ApplyAsk)
 	if err != nil {
 		return state.Run{}, err
 	}
@@ -159,7 +161,7 @@ func (a *App) Reconcile(ctx context.Context, ask console.RunAsk) (state.Run, err
 		return shown(r), nil
 	case err := <-ended:
 		if errors.Is(err, reconcile.ErrBusy) {
-			return state.Run{}, wrong("%v", err)
+			return state.Run{}, console.Errorf(console.Busy, "%s", a.say("a run of this source is under way and another one waits already", "uma execução desta fonte está em curso e outra já aguarda"))
 		}
 		return state.Run{}, err
 	case <-ctx.Done():
@@ -220,16 +222,20 @@ func (a *App) underWay(g *generation) (busy bool, err error) {
 	return busy, err
 }
 
-// chooser turns record keys into a filter of planned people.
-func chooser(only []string) (func(engine.Planned) bool, error) {
-	if len(only) == 0 {
+// chooser turns record keys into a filter of planned people. What chooses nobody is refused: it must not be taken for
+// everybody.
+func (a *App) chooser(ask console.ApplyAsk) (func(engine.Planned) bool, error) {
+	if ask.Limit < 0 {
+		return nil, a.misused("a limit must be at least 1, not %d", "um limite deve ser ao menos 1, não %d", ask.Limit)
+	}
+	if len(ask.Only) == 0 {
 		return nil, nil
 	}
 	var want []contact.Key
-	for _, s := range only {
-		k, err := contact.ParseKey(s)
+	for _, s := range ask.Only {
+		k, err := a.key(s)
 		if err != nil {
-			return nil, wrong("%v", err)
+			return nil, err
 		}
 		want = append(want, k)
 	}
@@ -265,7 +271,7 @@ func (a *App) RunState(_ context.Context, id string) (r state.Run, err error) {
 	err = a.store.View(func(tx state.Tx) error {
 		var ok bool
 		if r, ok = state.Runs.Get(tx, id); !ok {
-			return wrong("there is no run %q; `syncer status` shows those that wait", id)
+			return a.wrong("there is no run %q; `syncer runs` lists them", "não há execução %q; `syncer runs` as lista", id)
 		}
 		return nil
 	})
@@ -276,7 +282,7 @@ func (a *App) RunState(_ context.Context, id string) (r state.Run, err error) {
 func (a *App) Plan(_ context.Context, run, after string, limit int, show bool) (page console.PlanPage, err error) {
 	var from *state.HoldKey
 	if after != "" {
-		k, err := parseLetter(after)
+		k, err := a.parseLetter(after)
 		if err != nil {
 			return page, err
 		}
@@ -343,6 +349,9 @@ func steps(in []contact.Step, show bool) []contact.Step {
 }
 
 func mask(attr, v string) string {
+	if v == "" {
+		return ""
+	}
 	if attr == "urns" || attr == "contact" && strings.Contains(v, ":") {
 		return contact.MaskURN(contact.URN(v))
 	}
@@ -354,7 +363,7 @@ func mask(attr, v string) string {
 
 // Apply releases a held run, or some of it.
 func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (out console.Applied, err error) {
-	choose, err := chooser(ask.Only)
+	choose, err := a.chooser(ask)
 	if err != nil {
 		return out, err
 	}
@@ -377,7 +386,7 @@ func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (out 
 func (a *App) Undo(ctx context.Context, run string) (state.Run, error) {
 	r, err := a.gen.Load().runner.Undo(ctx, run)
 	if err != nil {
-		return r, wrong("%v", err)
+		return r, a.wrong("%v", "%v", a.words().Told(err.Error()))
 	}
 	return r, nil
 }
@@ -390,6 +399,9 @@ func (a *App) Discard(ctx context.Context, run string) (int, error) {
 	return a.gen.Load().runner.Discard(ctx, run)
 }
 
+// byHand is why a target is paused when nobody said why.
+const byHand = "paused by hand"
+
 // Pause stops a target from being used; Resume uses it again.
 func (a *App) Pause(ctx context.Context, target, why string) error {
 	c, err := a.conductor(target)
@@ -397,7 +409,7 @@ func (a *App) Pause(ctx context.Context, target, why string) error {
 		return err
 	}
 	if why == "" {
-		why = "paused by hand"
+		why = byHand
 	}
 	c.Pause(ctx, "", why)
 	return nil
@@ -417,7 +429,7 @@ func (a *App) conductor(target string) (*engine.Conductor, error) {
 	if c := e.Conductor(target); c != nil {
 		return c, nil
 	}
-	return nil, wrong("there is no target %q; there are: %s", target, strings.Join(e.Targets(), ", "))
+	return nil, a.noSuch("target", "destino", target, e.Targets())
 }
 
 // Rebind accepts that the credentials of a target or source open another place than before. At a target everybody
@@ -438,11 +450,25 @@ func (a *App) Rebind(ctx context.Context, what string) error {
 	}
 	return a.store.Update(ctx, func(tx state.Tx) error {
 		if _, ok := state.Places.Get(tx, what); !ok {
-			return wrong("%q is not bound to a place", what)
+			if name, ok := strings.CutPrefix(what, "source/"); ok && slices.Contains(sourceNames(g), name) {
+				return a.wrong("%q is not bound to a place", "%q não está vinculado a um lugar", what)
+			}
+			return a.noSuch("source or target", "fonte ou destino", what, bindable(g))
 		}
 		state.Places.Delete(tx, what)
 		return nil
 	})
+}
+
+// bindable is whatever may be bound to a place.
+func bindable(g *generation) (out []string) {
+	for _, name := range sourceNames(g) {
+		out = append(out, "source/"+name)
+	}
+	for _, name := range g.engine.Targets() {
+		out = append(out, "target/"+name)
+	}
+	return out
 }
 
 // planEverybody compares all that is known of every source with the targets and holds the differences as plans.
@@ -469,44 +495,11 @@ func (a *App) planEverybody(ctx context.Context, g *generation) error {
 	return nil
 }
 
-// Conflicts lists the questions that only people can answer.
-func (a *App) Conflicts(_ context.Context, show bool) (out []console.Conflict, err error) {
-	err = a.store.View(func(tx state.Tx) error {
-		out = nil
-		for id, c := range state.Conflicts.All(tx, nil, nil) {
-			if !show {
-				c.Identity = contact.Identity(contact.MaskIdentity(c.Identity))
-			}
-			out = append(out, console.Conflict{ID: id, Conflict: c})
-		}
-		return nil
-	})
-	return out, err
-}
-
-// ResolveConflict takes a question off the list and looks at its records again.
-func (a *App) ResolveConflict(ctx context.Context, id string) error {
-	g := a.gen.Load()
-	err := a.store.Update(ctx, func(tx state.Tx) error {
-		c, ok := state.Conflicts.Get(tx, id)
-		if !ok {
-			return wrong("there is no conflict %q; `syncer conflicts list` shows them", id)
-		}
-		state.Conflicts.Delete(tx, id)
-		for _, k := range c.Records {
-			g.engine.Recheck(tx, k)
-		}
-		return nil
-	})
-	a.wakeTargets()
-	return err
-}
-
 // Link says by hand that a record's person is a certain contact.
 func (a *App) Link(ctx context.Context, key, target, id string) error {
-	k, err := contact.ParseKey(key)
+	k, err := a.key(key)
 	if err != nil {
-		return wrong("%v", err)
+		return err
 	}
 	if _, err := a.conductor(target); err != nil {
 		return err
@@ -516,9 +509,9 @@ func (a *App) Link(ctx context.Context, key, target, id string) error {
 
 // Unlink takes a link back; the contact is left as it is, and not linked again by itself.
 func (a *App) Unlink(ctx context.Context, key, target string) error {
-	k, err := contact.ParseKey(key)
+	k, err := a.key(key)
 	if err != nil {
-		return wrong("%v", err)
+		return err
 	}
 	if _, err := a.conductor(target); err != nil {
 		return err
@@ -555,7 +548,10 @@ func (a *App) Forget(ctx context.Context, what string) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d people with %d records are being erased; where a target cannot delete, a conflict says what to erase by hand", len(people), records), nil
+	w := a.words()
+	return w.Say("%s with %s: erasure is under way. Where a target cannot delete, a conflict says what to erase by hand",
+		"%s com %s: a exclusão está em curso. Onde um destino não sabe apagar, um conflito diz o que apagar à mão",
+		w.Count(len(people), "person", "people", "pessoa", "pessoas"), w.Count(records, "record", "records", "registro", "registros")), nil
 }
 
 // Backup writes a consistent copy of the state.
@@ -568,7 +564,23 @@ func (a *App) Export(_ context.Context, w io.Writer) error { return state.Export
 func (a *App) Import(ctx context.Context, r io.Reader) (int, error) {
 	n, err := state.Import(ctx, a.store, r)
 	if err != nil {
-		return n, wrong("%v", err)
+		return n, a.wrong("%v", "%v", err)
+	}
+	g := a.gen.Load()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.serving.Load() { // what was known of the targets may have been forgotten, also by a reading under way
+		for _, name := range g.engine.Targets() {
+			c := g.engine.Conductor(name)
+			if !c.Target().Rules().Can.Changes {
+				continue
+			}
+			g.tasks.Go(func() {
+				if err := c.Mirror().Audit(g.ctx); err != nil && g.ctx.Err() == nil {
+					a.log.Warn("the contacts could not be read again after the import", "target", name, "error", err)
+				}
+			})
+		}
 	}
 	return n, nil
 }

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"syncer/internal/contact"
@@ -19,8 +19,13 @@ import (
 func Records(ctx context.Context, o Options, plan *mapping.Plan, spec mapping.Source, body []byte) (records []map[string]any, note string, err error) {
 	o.defaults()
 	a := &App{opts: o, log: o.Logger, now: o.Now}
+	bare := spec.API == nil || strings.Contains(spec.API.Token, "${")
+	if bare { // a token that is not set is not sent
+		spec.API = nil
+	}
 	src, err := newSource(spec, unmetered{}, a, plan.Location)
 	if err != nil { // credentials that are not set make no client; what is sent can be read without one
+		bare = true
 		spec.API, spec.List, spec.Fetch, spec.Webhook = nil, nil, nil, &mapping.Webhook{Auth: "none"}
 		if src, err = newSource(spec, unmetered{}, a, plan.Location); err != nil {
 			return nil, "", err
@@ -30,8 +35,10 @@ func Records(ctx context.Context, o Options, plan *mapping.Plan, spec mapping.So
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		if err := src.Prepare(ctx); err != nil {
-			note = fmt.Sprintf("the names of custom fields and options could not be read (%v); they stand under their codes", err)
+			note = a.say("the names of custom fields and options could not be read (%v); they stand under their codes", "os nomes de campos personalizados e opções não puderam ser lidos (%v); eles aparecem sob seus códigos", err)
 		}
+	} else if ok && bare {
+		note = a.say("custom fields and options stand under their codes here: their names are known only with the API token of %s", "campos personalizados e opções aparecem aqui sob seus códigos: seus nomes só são conhecidos com o token da API de %s", spec.Name)
 	}
 	for _, payload := range payloads(src, body) {
 		record, err := src.Record(payload)

@@ -8,6 +8,7 @@ import (
 	"syncer/internal/console"
 	"syncer/internal/contact"
 	"syncer/internal/engine"
+	"syncer/internal/mapping"
 	"syncer/internal/reconcile"
 	"syncer/internal/source"
 	"syncer/internal/state"
@@ -18,21 +19,39 @@ import (
 func (a *App) Reload(ctx context.Context) (console.ReloadResult, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	old := a.gen.Load()
+	old := a.gen.Load().plan.Hash
 	plan, err := loadPlan(a.opts)
-	var gen *generation
+	if err == nil && a.base == nil { // nobody uses it: this process ends with its answer
+		return console.ReloadResult{Hash: plan.Hash, Message: a.say("no daemon runs: the mapping file has no mistakes and is used when one starts", "nenhum daemon em execução: o arquivo de mapeamento não tem erros e é usado quando um começar")}, nil
+	}
 	if err == nil {
-		gen, err = a.generate(plan)
+		err = a.renew(plan, func() {})
 	}
 	if err != nil {
 		a.reloaded.Store(&reloadError{a.now(), err})
 		a.log.Error("the new mapping file is not used; the old one stays", "error", err)
-		return console.ReloadResult{Hash: old.plan.Hash}, err
+		return console.ReloadResult{Hash: old}, err
 	}
 	a.reloaded.Store(nil)
+	res := console.ReloadResult{Hash: plan.Hash, Changed: plan.Hash != old}
+	res.Message = a.say("the mapping file is in use; nobody's mapping changed", "o arquivo de mapeamento está em uso; nenhum mapeamento mudou")
+	if res.Changed {
+		res.Message = a.say("the mapping file is in use; what it changes is being computed and held as a plan, see status", "o arquivo de mapeamento está em uso; o que ele muda está sendo calculado e fica retido como plano, veja o status")
+	}
+	return res, nil
+}
+
+// renew puts a new generation in the place of the one there is. between is done while none works. The caller holds
+// the lock.
+func (a *App) renew(plan *mapping.Plan, between func()) error {
+	gen, err := a.generate(plan)
+	if err != nil {
+		return err
+	}
 	if a.base != nil {
 		// The door is open meanwhile: what arrives is stored, and delivered by the new generation.
-		old.wait()
+		a.gen.Load().wait()
+		between()
 		for _, l := range gen.ledgers {
 			if err := l.Reload(); err != nil { // what the old generation spent meanwhile
 				a.log.Error("the call ledger could not be read again", "error", err)
@@ -41,16 +60,11 @@ func (a *App) Reload(ctx context.Context) (console.ReloadResult, error) {
 	}
 	a.gen.Store(gen)
 	a.door.Set(gen.routes)
-	res := console.ReloadResult{Hash: plan.Hash, Changed: plan.Hash != old.plan.Hash}
 	if a.base != nil {
 		gen.start(a.base)
 		gen.tasks.Go(func() { a.planMapping(gen.ctx) })
 	}
-	res.Message = "the mapping file is in use; nobody's mapping changed"
-	if res.Changed {
-		res.Message = "the mapping file is in use; what it changes is being computed and held as a plan, see status"
-	}
-	return res, nil
+	return nil
 }
 
 const mappingMark = "mapping"
@@ -67,20 +81,21 @@ func (a *App) resumeMapping(ctx context.Context) {
 }
 
 // planMapping computes what a changed mapping file changes, and holds it as a plan. It does nothing when the
-// file means what it meant before.
+// file means what it meant before and no such plan was cut short.
 func (a *App) planMapping(ctx context.Context) {
 	gen := a.gen.Load()
 	var known state.Mark
-	var have bool
+	var have, broken bool
 	if err := a.store.View(func(tx state.Tx) error {
 		known, have = state.Marks.Get(tx, mappingMark)
+		broken = reconcile.Interrupted(tx, "", reconcile.Mapping)
 		return nil
 	}); err != nil {
 		a.log.Error("the mapping in use could not be read", "error", err)
 		return
 	}
-	if have && known.Text == gen.plan.Hash {
-		return
+	if have && known.Text == gen.plan.Hash && !broken {
+		return // what a broken off run holds back, by another file, must be let go
 	}
 	if have {
 		run, err := gen.runner.Run(ctx, reconcile.Ask{Kind: reconcile.Mapping})

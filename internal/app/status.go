@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +46,7 @@ func (a *App) Status(_ context.Context) (console.Status, error) {
 
 func (a *App) count() (console.Status, error) {
 	g := a.gen.Load()
-	s := console.Status{Version: obs.Version(), At: a.now(), Store: a.store.Stats(), Mapping: console.MappingStatus{File: a.opts.Config.Mappings, Hash: g.plan.Hash}}
+	s := console.Status{Version: obs.Version(), At: a.now(), Store: a.store.Stats(), Mapping: console.MappingStatus{File: a.opts.Config.Mappings, Hash: g.plan.Hash}, Zone: g.plan.Location.String()}
 	if a.serving.Load() {
 		s.Started = a.started
 	}
@@ -85,7 +84,7 @@ func (a *App) count() (console.Status, error) {
 		}
 		return nil
 	})
-	s.Attention = attention(&s, now)
+	s.Attention = attention(&s, a.words(), now)
 	return s, err
 }
 
@@ -125,6 +124,9 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 		if l.Contact != "" {
 			t.Linked++
 		}
+		if l.At != 0 {
+			t.Written++
+		}
 		if l.Hold != "" {
 			t.Held++
 		}
@@ -132,8 +134,8 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 			t.Waiting[string(l.Waiting.Kind)]++
 			again.add(&l, now)
 		}
-		if l.Adopted != nil && l.At == 0 && l.Contact != "" && l.Due == 0 && l.Hold == "" && l.Waiting == nil {
-			t.Found++
+		if l.Adopted != nil && l.Adopted.Created.Before(a.started) && l.At == 0 && l.Contact != "" && l.Due == 0 && l.Hold == "" && l.Waiting == nil {
+			t.Found++ // what was made since may be ours: the answer to a create can be lost
 		}
 		countLeft(tx, t, k.Person, &l)
 	}
@@ -154,18 +156,24 @@ func (a *App) targetStatus(tx state.Tx, g *generation, t *console.TargetStatus, 
 	if total > 0 {
 		t.Done = now.Add(ledger.Estimate(contact.ScopeContacts, total, now))
 	}
-	t.Doing = doing(t, c.Status(), ledger, total, again, now)
+	v := view{Words: a.words(), now: now}
+	if t.Doing = v.doing(t, c.Status(), ledger, total, again); !a.serving.Load() && t.Paused == nil {
+		t.Doing = v.Say("stands still: no daemon runs", "parado: nenhum daemon em execução")
+		if total > 0 {
+			t.Doing += v.Say("; %s", "; %s", v.Count(total, "person waits", "people wait", "pessoa aguarda", "pessoas aguardam"))
+		}
+	}
 }
 
 // countLeft adds what is left alone for one person because it does not stay. What was taken back by hand is nobody's
 // concern.
 func countLeft(tx state.Tx, t *console.TargetStatus, p state.PersonID, l *state.Link) {
-	any := false
+	flips := false
 	for _, attr := range sorted(l.Left) {
 		if l.Flips[attr].Wrote != l.Left[attr] {
 			continue
 		}
-		any = true
+		flips = true
 		name := strings.TrimPrefix(strings.TrimPrefix(attr, "fields."), "labels.")
 		i := slices.IndexFunc(t.Values, func(v console.LeftValue) bool { return v.Attr == name })
 		if i < 0 {
@@ -175,7 +183,7 @@ func countLeft(tx state.Tx, t *console.TargetStatus, p state.PersonID, l *state.
 		}
 		t.Values[i].People++
 	}
-	if any {
+	if flips {
 		t.Left++
 	}
 }
@@ -223,42 +231,61 @@ func (r *retries) add(l *state.Link, now time.Time) {
 	}
 }
 
+// view is a moment and the words for whoever looks at it.
+type view struct {
+	console.Words
+	now time.Time
+}
+
 // doing says in words what a target is doing, or what it waits for and why.
-func doing(t *console.TargetStatus, s engine.Status, l *budget.Ledger, total int, again retries, now time.Time) string {
+func (v view) doing(t *console.TargetStatus, s engine.Status, l *budget.Ledger, total int, again retries) string {
+	waiting := v.Count(total, "person waits", "people wait", "pessoa aguarda", "pessoas aguardam")
 	switch {
 	case t.Paused != nil && t.Paused.How == "":
-		return "paused by hand: " + t.Paused.Why
+		return v.Say("paused by hand", "pausado à mão") + v.because(t.Paused)
 	case t.Paused != nil:
-		return "paused: " + t.Paused.Why
+		return v.Say("paused", "pausado") + v.because(t.Paused)
 	case s.Resting != "":
-		return fmt.Sprintf("%d people wait; it does not answer (%s); next try %s", total, s.Resting, in(s.Until, now))
+		return v.Say("%s; it does not answer (%s); next try %s", "%s; ele não responde (%s); próxima tentativa %s", waiting, v.Told(s.Resting), v.until(s.Until))
 	case total == 0 && t.Held > 0:
-		return fmt.Sprintf("%d people are held back, see runs", t.Held)
+		return v.Count(t.Held, "person is held back, see runs", "people are held back, see runs", "pessoa está retida, veja as execuções", "pessoas estão retidas, veja as execuções")
 	case total == 0:
-		return "nothing to do"
+		return v.Say("nothing to do", "nada a fazer")
 	}
-	if at := l.Ready(contact.ScopeContacts, state.LaneBulk, now); at.After(now) {
-		return fmt.Sprintf("%d people wait for the call budget; next call %s, done about %s", total, in(at, now), in(t.Done, now))
+	if at := l.Ready(contact.ScopeContacts, state.LaneBulk, v.now); at.After(v.now) {
+		return v.Say("%s for the call budget; next call %s, done %s", "%s o limite de chamadas; próxima chamada %s, pronto %s", waiting, v.until(at), v.about(t.Done))
 	}
 	later := ""
 	if again.n > 0 {
-		later = fmt.Sprintf("%d people are tried again, the first %s: %s", again.n, in(again.first, now), again.why)
+		later = v.Say("%s tried again, the first %s: %s", "%s de novo, a primeira %s: %s", v.Count(again.n, "person is", "people are", "pessoa é tentada", "pessoas são tentadas"), v.until(again.first), v.Told(again.why))
 	}
-	switch {
-	case later == "":
-		return fmt.Sprintf("delivering to %d people, done about %s", total, in(t.Done, now))
-	case again.n >= total:
+	if later != "" && again.n >= total {
 		return later
 	}
-	return fmt.Sprintf("delivering to %d people, done about %s; %s", total-again.n, in(t.Done, now), later)
+	now := v.Say("delivering to %s, done %s", "entregando a %s, pronto %s", v.Count(total-again.n, "person", "people", "pessoa", "pessoas"), v.about(t.Done))
+	return strings.Join(slices.DeleteFunc([]string{now, later}, func(s string) bool { return s == "" }), "; ")
 }
 
-func in(t, now time.Time) string {
-	d := t.Sub(now).Round(time.Second)
-	if d <= 0 {
-		return "now"
+// because is why a target is paused, if anybody said so.
+func (v view) because(p *state.Paused) string {
+	if p.Why == "" || p.Why == byHand {
+		return ""
 	}
-	return "in " + d.String()
+	return ": " + v.Told(p.Why)
+}
+
+func (v view) about(t time.Time) string {
+	if t.Sub(v.now) < time.Second {
+		return v.Say("any moment", "a qualquer momento")
+	}
+	return v.Say("about %s", "cerca de %s", v.Ago(t, v.now))
+}
+
+func (v view) until(t time.Time) string {
+	if t.Sub(v.now) < time.Second {
+		return v.Say("now", "agora")
+	}
+	return v.Ago(t, v.now)
 }
 
 func budgets(l *budget.Ledger) []console.Budget {
@@ -274,64 +301,93 @@ func budgets(l *budget.Ledger) []console.Budget {
 }
 
 // attention lists what needs somebody, the most urgent first.
-func attention(s *console.Status, now time.Time) []string {
+func attention(s *console.Status, w console.Words, now time.Time) []string {
 	var out []string
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	add := func(en, pt string, args ...any) { out = append(out, w.Say(en, pt, args...)) }
+	people := func(n int) string { return w.Count(n, "person", "people", "pessoa", "pessoas") }
+	if s.Started.IsZero() {
+		add("no daemon runs: nothing is received, read or delivered until `syncer serve` runs", "nenhum daemon em execução: nada é recebido, lido ou entregue até que `syncer serve` rode")
+	}
 	if f := s.Store.Fullness(); f > 0.8 {
-		add("the state file is %d %% full: run compact, or raise its maximum", int(f*100))
+		add("the state file is %d %% full: run `syncer compact`, or raise its maximum", "o arquivo de estado está %d %% cheio: rode `syncer compact` ou aumente seu máximo", int(f*100))
 	}
 	if s.Mapping.Error != "" {
-		add("the newest mapping file is not in use: %s", firstLine(s.Mapping.Error))
+		add("the newest mapping file is not in use: %s", "o arquivo de mapeamento mais novo não está em uso: %s", firstLine(s.Mapping.Error))
+	}
+	if n := before(s); n > 0 {
+		add("nothing was ever written from this state, and the targets have %s. If syncer kept them in step before, its state is lost: who was erased, who refused messages and what was last written (the bases of keep_edits) "+
+			"are not known any more. If you have an export, stop syncer and run `syncer import EXPORT` before you apply the first run",
+			"nada foi escrito a partir deste estado, e os destinos têm %s. Se o syncer já os mantinha em dia, seu estado se perdeu: não se sabe mais quem foi apagado, quem recusou mensagens nem o que foi escrito por último "+
+				"(as bases de keep_edits). Se você tem uma exportação, pare o syncer e rode `syncer import EXPORT` antes de aplicar a primeira execução", w.Count(n, "contact", "contacts", "contato", "contatos"))
 	}
 	for _, t := range s.Targets {
 		if t.Paused != nil {
-			add("%s is paused: %s", t.Name, t.Paused.Why)
+			add("%s is paused%s; `syncer resume %s` uses it again", "%s está pausado%s; `syncer resume %s` volta a usá-lo", t.Name, (view{Words: w}).because(t.Paused), t.Name)
 		}
 	}
 	for _, r := range s.Runs {
 		if r.State == engine.RunHeld {
-			add("run %s holds %d people back (%s): look with `syncer plan %s`, then `syncer apply %s` or `syncer discard %s`", r.ID, r.Held, r.Why, r.ID, r.ID, r.ID)
+			add("run %s holds %s back (%s): look with `syncer plan %s`, then `syncer apply %s` or `syncer discard %s`", "a execução %s retém %s (%s): veja com `syncer plan %s`, depois `syncer apply %s` ou `syncer discard %s`",
+				r.ID, people(r.Held), w.Told(r.Why), r.ID, r.ID, r.ID)
 		}
 		if r.State == engine.RunWalking && r.Err != "" {
-			add("run %s broke off: %s; it goes on at the next start of this schedule", r.ID, r.Err)
+			add("run %s broke off: %s; it goes on at the next start of this schedule", "a execução %s foi interrompida: %s; ela continua no próximo horário", r.ID, w.Told(r.Err))
 		}
 		if r.State == engine.RunFailed {
-			add("run %s failed: %s", r.ID, r.Err)
+			add("run %s failed: %s", "a execução %s falhou: %s", r.ID, w.Told(r.Err))
 		}
 	}
 	for _, r := range s.Runs {
 		if r.Records == 0 && r.Missing > 0 {
-			add("%s: run %s got no record at all, although %d are known; nothing counts as deleted. Look at the source and its credentials", r.Source, r.ID, r.Missing)
+			add("%s: run %s got no record at all, although %s known; nothing counts as deleted. Look at the source and its credentials", "%s: a execução %s não recebeu registro algum, embora %s; nada conta como apagado. Veja a fonte e suas credenciais",
+				r.Source, r.ID, w.Count(r.Missing, "is", "are", "seja conhecido", "sejam conhecidos"))
 		}
 	}
 	for _, t := range s.Targets {
 		if t.Dead > 0 {
-			add("%s: %d dead letters: look with `syncer dead list`", t.Name, t.Dead)
+			add("%s: %s: look with `syncer dead list`", "%s: %s: veja com `syncer dead list`", t.Name, w.Count(t.Dead, "dead letter", "dead letters", "entrega não feita", "entregas não feitas"))
 		}
 		if !t.Oldest.IsZero() && now.Sub(t.Oldest) > time.Hour && t.Paused == nil {
-			add("%s: the oldest change waits since %s", t.Name, t.Oldest.Format(time.RFC3339))
+			add("%s: the oldest change waits since %s", "%s: a mudança mais antiga aguarda desde %s", t.Name, w.Stamp(t.Oldest))
 		}
 		for _, name := range t.Labels {
-			add("%s: the label %q is another one than before: somebody deleted it and made it again, or gave its name to another. It is neither given nor taken until `syncer rebind target/%s`", t.Name, name, t.Name)
+			add("%s: the label %q is another one than before: somebody deleted it and made it again, or gave its name to another. It is neither given nor taken until `syncer rebind target/%s`",
+				"%s: a etiqueta %q não é mais a mesma: alguém a apagou e fez de novo, ou deu seu nome a outra. Ela não é dada nem tirada até `syncer rebind target/%s`", t.Name, name, t.Name)
 		}
 		for _, v := range t.Values {
 			add("%s: %s of %s is left alone until the source says something else: something at the target keeps changing it back. See `syncer explain %s`",
-				t.Name, v.Attr, console.Words{}.Count(v.People, "person", "people", "", ""), v.Example)
+				"%s: %s de %s fica como está até a fonte dizer outra coisa: algo no destino sempre o muda de volta. Veja `syncer explain %s`", t.Name, v.Attr, people(v.People), v.Example)
 		}
 		if s.Store.Fresh && t.Found > t.Linked/2 {
-			add("the state file is new, but %d of %d people were found at %s just as syncer leaves them. If an earlier state was lost: who refused messages, who was erased and the bases "+
-				"of keep_edits are not known any more. If you have an export, stop syncer, remove the state file, run `syncer import FILE` and start again", t.Found, t.Linked, t.Name)
+			add("the state file is new, but %d of %s found at %s just as syncer leaves them. If an earlier state was lost: who refused messages, who was erased and the bases "+
+				"of keep_edits are not known any more. If you have an export, stop syncer, remove the state file, run `syncer import FILE` and start again",
+				"o arquivo de estado é novo, mas %d de %s em %s assim como o syncer deixa. Se um estado anterior se perdeu: não se sabe mais quem recusou mensagens, quem foi apagado nem as bases "+
+					"de keep_edits. Se você tem uma exportação, pare o syncer, remova o arquivo de estado, rode `syncer import ARQUIVO` e comece de novo",
+				t.Found, w.Count(t.Linked, "person was", "people were", "pessoa foi encontrada", "pessoas foram encontradas"), t.Name)
 		}
 	}
 	if s.Conflicts > 0 {
-		add("%d conflicts: look with `syncer conflicts list`", s.Conflicts)
+		add("%s: look with `syncer conflicts list`", "%s: veja com `syncer conflicts list`", w.Count(s.Conflicts, "conflict", "conflicts", "conflito", "conflitos"))
 	}
 	for _, src := range s.Sources {
 		if src.Quarantined > 0 {
-			add("%s: %d webhooks could not be read: look with `syncer quarantine list`", src.Name, src.Quarantined)
+			add("%s: %s could not be read: look with `syncer quarantine list`, and after a fix in the mapping file `syncer quarantine retry --all`", "%s: %s: veja com `syncer quarantine list` e, depois de corrigir o arquivo de mapeamento, `syncer quarantine retry --all`",
+				src.Name, w.Count(src.Quarantined, "webhook", "webhooks", "webhook não pôde ser lido", "webhooks não puderam ser lidos"))
 		}
 	}
 	return out
+}
+
+// before counts the contacts that targets had before a state began from which nothing was written yet: either syncer has
+// just been set up, or an earlier state is gone, which can still be put right.
+func before(s *console.Status) (contacts int) {
+	for _, t := range s.Targets {
+		if t.Written+t.Linked > 0 {
+			return 0
+		}
+		contacts += t.Contacts
+	}
+	return contacts
 }
 
 func firstLine(s string) string {

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -112,11 +111,11 @@ func keys(ks []contact.Key) []string {
 func (w *watch) Paused(target string, kind contact.ErrorKind, why string) {
 	if why == "" {
 		w.a.log.Info("target goes on", "target", target)
-		w.notify("target.resumed", target, target+" is used again", nil)
+		w.notify("target.resumed", target, w.a.say("%s is used again", "%s voltou a ser usado", target), nil)
 		return
 	}
 	w.a.log.Error("target paused", "target", target, "kind", kind, "why", why)
-	w.notify("target.paused", target, fmt.Sprintf("%s is paused: %s", target, why), map[string]any{"kind": string(kind)})
+	w.notify("target.paused", target, w.a.say("%s is paused: %s", "%s está pausado: %s", target, w.a.words().Told(why)), map[string]any{"kind": string(kind)})
 }
 
 // Held tells that a guard keeps changes back. It is called for every person; notices are collapsed.
@@ -124,31 +123,32 @@ func (w *watch) Held(target, run, why string, people int) {
 	if run == engine.DryRun {
 		return
 	}
-	w.notify("guard.held", target, fmt.Sprintf("%s: %s. Look with `syncer plan %s`, then apply or discard it", target, why, run), map[string]any{"run": run, "people": people})
+	w.notify("guard.held", target, w.a.say("%s: %s. Look with `syncer plan %s`, then apply or discard it", "%s: %s. Veja com `syncer plan %s`, depois aplique ou descarte", target, w.a.words().Told(why), run), map[string]any{"run": run, "people": people})
 }
 
 // Dead tells that somebody cannot be delivered.
 func (w *watch) Dead(target string, d state.DeadLetter) {
-	w.notify("dead.letter", target, fmt.Sprintf("%s: a delivery failed for good (%s). Look with `syncer dead list`", target, d.Kind), map[string]any{"kind": string(d.Kind)})
+	w.notify("dead.letter", target, w.a.say("%s: a delivery failed for good (%s). Look with `syncer dead list`", "%s: uma entrega falhou de vez (%s). Veja com `syncer dead list`", target, w.a.words().Kind(d.Kind)), map[string]any{"kind": string(d.Kind)})
 }
 
 // RunEnded tells how a run went.
 func (w *watch) RunEnded(r state.Run) {
-	w.a.metrics.Run(r.Source, r.Kind, r.State)
-	level := slog.LevelInfo
-	if r.State == engine.RunFailed {
-		level = slog.LevelError
+	outcome, level := r.State, slog.LevelInfo
+	if r.Err != "" {
+		outcome, level = engine.RunFailed, slog.LevelError // also when the next one will go on where it broke off
 	}
+	w.a.metrics.Run(r.Source, r.Kind, outcome)
 	w.a.log.LogAttrs(context.Background(), level, "run", slog.String("run", r.ID), slog.String("source", r.Source), slog.String("kind", r.Kind),
 		slog.String("state", r.State), slog.Int("pages", r.Pages), slog.Int("records", r.Records), slog.Int("unchanged", r.Unchanged),
 		slog.Int("unannounced", r.Unannounced), slog.Int("missing", r.Missing), slog.Int("deleted", r.Deleted), slog.Int("held", r.Held),
 		slog.String("why", r.Why), slog.String("error", r.Err))
-	switch r.State {
+	switch outcome {
 	case engine.RunHeld:
-		w.notify("run.held", r.ID, fmt.Sprintf("run %s would change %d people and waits: %s. Look with `syncer plan %s`, then `syncer apply %s`", r.ID, r.Held, r.Why, r.ID, r.ID),
+		w.notify("run.held", r.ID, w.a.say("run %s would change %s and waits: %s. Look with `syncer plan %s`, then `syncer apply %s`", "a execução %s mudaria %s e aguarda: %s. Veja com `syncer plan %s`, depois `syncer apply %s`",
+			r.ID, w.a.words().Count(r.Held, "person", "people", "pessoa", "pessoas"), w.a.words().Told(r.Why), r.ID, r.ID),
 			map[string]any{"run": r.ID, "people": r.Held})
 	case engine.RunFailed:
-		w.notify("run.failed", r.Source, fmt.Sprintf("run %s failed: %s", r.ID, r.Err), map[string]any{"run": r.ID})
+		w.notify("run.failed", r.Source, w.a.say("run %s failed: %s", "a execução %s falhou: %s", r.ID, w.a.words().Told(r.Err)), map[string]any{"run": r.ID})
 	}
 }
 
@@ -208,11 +208,11 @@ func (w *watch) look(ctx context.Context) {
 	now := w.a.now()
 	for _, t := range s.Targets {
 		if !t.Oldest.IsZero() && now.Sub(t.Oldest) > behindAfter && t.Paused == nil {
-			w.notify("work.behind", t.Name, fmt.Sprintf("%s: the oldest change waits since %s; %s", t.Name, t.Oldest.Format(time.RFC3339), t.Doing), nil)
+			w.notify("work.behind", t.Name, w.a.say("%s: the oldest change waits since %s; %s", "%s: a mudança mais antiga aguarda desde %s; %s", t.Name, w.a.words().Stamp(t.Oldest), t.Doing), nil)
 		}
 	}
 	if f := s.Store.Fullness(); f > 0.8 {
-		w.notify("state.full", "state", fmt.Sprintf("the state file is %d %% full", int(f*100)), nil)
+		w.notify("state.full", "state", w.a.say("the state file is %d %% full", "o arquivo de estado está %d %% cheio", int(f*100)), nil)
 	}
 	for _, spec := range w.a.gen.Load().plan.Sources {
 		if spec.SilentHours == 0 || spec.Webhook == nil {
@@ -223,7 +223,7 @@ func (w *watch) look(ctx context.Context) {
 			last = w.a.started
 		}
 		if silent := now.Sub(last); silent > time.Duration(spec.SilentHours)*time.Hour {
-			w.notify("source.silent", spec.Name, fmt.Sprintf("%s has sent no webhook for %d hours", spec.Name, int(silent.Hours())), nil)
+			w.notify("source.silent", spec.Name, w.a.say("%s has sent no webhook for %d hours", "%s não envia webhook há %d horas", spec.Name, int(silent.Hours())), nil)
 		}
 	}
 }

@@ -68,7 +68,27 @@ func (d *door) actions(mux *http.ServeMux) {
 		return d.letters(r, "/dead?said=dropped", d.ops.DropDead)
 	})
 	act("/conflicts/resolve", func(r *http.Request) (string, int, error) {
-		return "/conflicts?said=resolved", 0, d.ops.ResolveConflict(r.Context(), r.FormValue("id"))
+		done, err := d.ops.ResolveConflict(r.Context(), r.FormValue("id"))
+		return "/conflicts?said=" + done.State, 0, err
+	})
+	act("/quarantine/retry", func(r *http.Request) (string, int, error) {
+		id, err := isolatedID(r)
+		if err != nil {
+			return "", 0, err
+		}
+		done, err := d.ops.RetryQuarantined(r.Context(), id)
+		if done.Left > 0 {
+			return "/quarantine?said=unread", done.Left, err
+		}
+		return "/quarantine?said=read", done.Read, err
+	})
+	act("/quarantine/drop", func(r *http.Request) (string, int, error) {
+		id, err := isolatedID(r)
+		if err != nil {
+			return "", 0, err
+		}
+		n, err := d.ops.DropQuarantined(r.Context(), id)
+		return "/quarantine?said=unkept", n, err
 	})
 }
 
@@ -80,6 +100,18 @@ func (d *door) letters(r *http.Request, back string, do func(ctx context.Context
 	}
 	n, err := do(r.Context(), f)
 	return back, n, err
+}
+
+// isolatedID is the webhook that a form names, or 0 when it says that it means all.
+func isolatedID(r *http.Request) (uint64, error) {
+	if r.FormValue("all") != "" {
+		return 0, nil
+	}
+	id, err := strconv.ParseUint(r.FormValue("id"), 10, 64)
+	if err != nil || id == 0 {
+		return 0, Errorf(BadRequest, "no webhook is chosen")
+	}
+	return id, nil
 }
 
 // said tells what a button did, from a closed set: an address cannot put words into the page's mouth.
@@ -109,9 +141,19 @@ func said(w Words, q url.Values) string {
 	case "retried":
 		return w.Say("%s will be tried again.", "%s será tentado de novo.", w.people(n))
 	case "dropped":
-		return w.Count(n, "dead letter dropped.", "dead letters dropped.", "entrega perdida descartada.", "entregas perdidas descartadas.")
-	case "resolved":
+		return w.Count(n, "dead letter dropped.", "dead letters dropped.", "entrega não feita descartada.", "entregas não feitas descartadas.")
+	case Settled:
 		return w.Say("The conflict is settled.", "O conflito está resolvido.")
+	case Standing:
+		return w.Say("Its records were looked at again: the cause still stands.", "Seus registros foram revistos: a causa permanece.")
+	case Looking:
+		return w.Say("It is off the list. Its records are still to be looked at; it comes back if the cause stands.", "Saiu da lista. Seus registros ainda serão revistos; ele volta se a causa permanecer.")
+	case "read":
+		return w.Count(n, "webhook was read and is on its way.", "webhooks were read and are on their way.", "webhook foi lido e está a caminho.", "webhooks foram lidos e estão a caminho.")
+	case "unread":
+		return w.Count(n, "webhook still cannot be read.", "webhooks still cannot be read.", "webhook ainda não pode ser lido.", "webhooks ainda não podem ser lidos.")
+	case "unkept":
+		return w.Count(n, "webhook dropped.", "webhooks dropped.", "webhook descartado.", "webhooks descartados.")
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"time"
 
@@ -22,6 +23,10 @@ type Operations interface {
 	RetryDead(ctx context.Context, f DeadFilter) (int, error)
 	DropDead(ctx context.Context, f DeadFilter) (int, error)
 	Quarantined(ctx context.Context, limit int) ([]QuarantineItem, error)
+	QuarantineBody(ctx context.Context, id uint64, show bool) (QuarantineBody, error)
+	// RetryQuarantined and DropQuarantined act on one webhook by its id, or on all of them for 0.
+	RetryQuarantined(ctx context.Context, id uint64) (Requeued, error)
+	DropQuarantined(ctx context.Context, id uint64) (int, error)
 
 	// Reconcile starts a run and returns at once; its state is read with Run.
 	Reconcile(ctx context.Context, ask RunAsk) (state.Run, error)
@@ -39,7 +44,7 @@ type Operations interface {
 	Reload(ctx context.Context) (ReloadResult, error)
 
 	Conflicts(ctx context.Context, show bool) ([]Conflict, error)
-	ResolveConflict(ctx context.Context, id string) error
+	ResolveConflict(ctx context.Context, id string) (Resolved, error)
 	Link(ctx context.Context, key, target, id string) error
 	Unlink(ctx context.Context, key, target string) error
 	Forget(ctx context.Context, what string) (string, error)
@@ -71,6 +76,7 @@ type Status struct {
 	Conflicts int            `json:"conflicts"`
 	Strangers []Stranger     `json:"strangers,omitempty"`
 	Attention []string       `json:"attention"` // what needs somebody, most urgent first
+	Zone      string         `json:"zone,omitempty"`
 }
 
 // Stranger is a source or target that the state knows and the mapping file does not.
@@ -116,7 +122,8 @@ type TargetStatus struct {
 	Left      int            `json:"left,omitempty"`    // people with a value that does not stay
 	Values    []LeftValue    `json:"left_values,omitempty"`
 	Labels    []string       `json:"strange_labels,omitempty"` // whose name has come to mean another one
-	Found     int            `json:"found,omitempty"`          // people whose contact was as desired before syncer wrote to it
+	Written   int            `json:"written,omitempty"`        // people to whom syncer ever wrote
+	Found     int            `json:"found,omitempty"`          // people whose contact was there before this start, just as syncer leaves it
 	Dead      int            `json:"dead"`
 	Mirror    time.Time      `json:"mirror,omitzero"`
 	Contacts  int            `json:"contacts"`
@@ -140,6 +147,19 @@ type Budget struct {
 	Blocked time.Time `json:"blocked_until,omitzero"`
 }
 
+// MarshalJSON says nothing of a limit where there is none: no calls left of none would look like a key that is used up.
+func (b Budget) MarshalJSON() ([]byte, error) {
+	type bounded Budget
+	if b.Limit > 0 {
+		return json.Marshal(bounded(b))
+	}
+	return json.Marshal(struct {
+		Scope   string    `json:"scope"`
+		Used    int       `json:"used"`
+		Blocked time.Time `json:"blocked_until,omitzero"`
+	}{b.Scope, b.Used, b.Blocked})
+}
+
 // Explanation is everything that is known of one record or person, oldest first.
 type Explanation struct {
 	Person  state.PersonID   `json:"person"`
@@ -149,6 +169,7 @@ type Explanation struct {
 	Consent map[string]bool  `json:"consent,omitempty"` // origin -> refused
 	Notes   []string         `json:"notes,omitempty"`
 	Others  []state.PersonID `json:"others,omitempty"` // when the record stands for several people
+	Zone    string           `json:"zone,omitempty"`   // whose time is told
 }
 
 // ExplainRecord is one record of a person.
@@ -157,9 +178,16 @@ type ExplainRecord struct {
 	Version  contact.Version   `json:"version"`
 	Arrived  time.Time         `json:"arrived"`
 	State    string            `json:"state"` // live, deleted, not fetched yet …
-	Mapping  string            `json:"mapping,omitempty"`
-	Says     []contact.Step    `json:"says"`
+	Says     []Said            `json:"says"`
 	Problems []contact.Problem `json:"problems,omitempty"`
+}
+
+// Said is one thing that a record says, and the mapping that says so.
+type Said struct {
+	contact.Step
+	Mapping string `json:"mapping"`
+	Part    string `json:"part,omitempty"`   // of a record that stands for several people
+	Target  string `json:"target,omitempty"` // when it is said to one target only
 }
 
 // ExplainTarget is a person at one target.
@@ -171,6 +199,9 @@ type ExplainTarget struct {
 	Due     time.Time      `json:"due,omitzero"`
 	Pending []contact.Step `json:"pending,omitempty"` // what would be written now, or is kept and why
 }
+
+// DeadKinds are the kinds that a dead letter can have.
+var DeadKinds = []string{string(contact.Invalid), string(contact.Rejected), string(contact.Internal)}
 
 // DeadFilter chooses dead letters. The zero filter chooses all.
 type DeadFilter struct {
@@ -193,6 +224,21 @@ type QuarantineItem struct {
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason"`
 	Bytes  int       `json:"bytes"`
+}
+
+// QuarantineBody is one of them as it came. Without show the body is left out: it is about people.
+type QuarantineBody struct {
+	QuarantineItem
+	Header map[string]string `json:"header,omitempty"`
+	Cut    bool              `json:"cut,omitempty"` // whether only its beginning was kept
+	Body   string            `json:"body,omitempty"`
+}
+
+// Requeued says how many webhooks of the quarantine could be read this time, and why the last of the others could not.
+type Requeued struct {
+	Read   int    `json:"read"`
+	Left   int    `json:"left"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // RunAsk asks for a run.
@@ -244,6 +290,19 @@ type ReloadResult struct {
 type Conflict struct {
 	ID string `json:"id"`
 	state.Conflict
+}
+
+// What became of a conflict that somebody called settled.
+const (
+	Settled  = "settled"
+	Standing = "standing" // its records were looked at again, and the cause is still there
+	Looking  = "looking"  // its records are still to be looked at
+)
+
+// Resolved says what became of a conflict, in words too.
+type Resolved struct {
+	State   string `json:"state"`
+	Message string `json:"message"`
 }
 
 // Hook is a webhook as the sender of a source lists it.

@@ -90,6 +90,21 @@ func (c *Client) Quarantined(ctx context.Context, limit int) (out []QuarantineIt
 	return out, c.ask(ctx, http.MethodGet, "/quarantine?limit="+strconv.Itoa(limit), nil, &out)
 }
 
+// QuarantineBody implements Operations.
+func (c *Client) QuarantineBody(ctx context.Context, id uint64, show bool) (out QuarantineBody, err error) {
+	return out, c.ask(ctx, http.MethodGet, fmt.Sprintf("/quarantine/%d?show=%t", id, show), nil, &out)
+}
+
+// RetryQuarantined implements Operations.
+func (c *Client) RetryQuarantined(ctx context.Context, id uint64) (out Requeued, err error) {
+	return out, c.ask(ctx, http.MethodPost, "/quarantine/retry", numberAsk{id, id == 0}, &out)
+}
+
+// DropQuarantined implements Operations.
+func (c *Client) DropQuarantined(ctx context.Context, id uint64) (int, error) {
+	return c.count(ctx, "/quarantine/drop", numberAsk{id, id == 0})
+}
+
 // Reconcile implements Operations.
 func (c *Client) Reconcile(ctx context.Context, in RunAsk) (out state.Run, err error) {
 	return out, c.ask(ctx, http.MethodPost, "/runs", in, &out)
@@ -154,8 +169,8 @@ func (c *Client) Conflicts(ctx context.Context, show bool) (out []Conflict, err 
 }
 
 // ResolveConflict implements Operations.
-func (c *Client) ResolveConflict(ctx context.Context, id string) error {
-	return c.do(ctx, "/conflicts/resolve", idAsk{id})
+func (c *Client) ResolveConflict(ctx context.Context, id string) (out Resolved, err error) {
+	return out, c.ask(ctx, http.MethodPost, "/conflicts/resolve", idAsk{id}, &out)
 }
 
 // Link implements Operations.

@@ -36,7 +36,7 @@ func (f frame) When(at any) whenView {
 	if !ok || t.IsZero() {
 		return whenView{}
 	}
-	return whenView{t.UTC().Format(time.RFC3339), t.Local().Format(f.Say("2006-01-02 15:04:05 MST", "02/01/2006 15:04:05 MST")), f.Ago(t, f.Now)}
+	return whenView{t.UTC().Format(time.RFC3339), f.Stamp(t), f.Ago(t, f.Now)}
 }
 
 // Ahead reports whether a moment is still to come.

@@ -16,6 +16,8 @@ type HandlerOptions struct {
 	Version string
 	// Language is what pages speak to a browser that asks for none: "pt" or "en", also as in LANG.
 	Language string
+	// Zone is whose time pages tell; that of the machine when nil.
+	Zone func() *time.Location
 	// Now is the clock of the pages; time.Now when nil.
 	Now func() time.Time
 }

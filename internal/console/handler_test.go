@@ -92,6 +92,12 @@ func TestAPI(t *testing.T) {
 		{"dead-retry", "POST", "/dead/retry", `{"id":"weni/17"}`},
 		{"dead-drop", "POST", "/dead/drop", `{"target":"weni"}`},
 		{"quarantine", "GET", "/quarantine", ""},
+		{"quarantine-show", "GET", "/quarantine/3", ""},
+		{"quarantine-body", "GET", "/quarantine/3?show=true", ""},
+		{"quarantine-wrong", "GET", "/quarantine/x?show=maybe", ""},
+		{"quarantine-retry", "POST", "/quarantine/retry", `{"id":3}`},
+		{"quarantine-drop", "POST", "/quarantine/drop", `{"all":true}`},
+		{"quarantine-drop-none", "POST", "/quarantine/drop", ""},
 		{"runs", "GET", "/runs?limit=3", ""},
 		{"run", "GET", "/runs/crm-full-12", ""},
 		{"run-unknown", "GET", "/runs/crm-full-13", ""},
@@ -163,7 +169,7 @@ func TestErrors(t *testing.T) {
 func TestPages(t *testing.T) {
 	for name, path := range map[string]string{
 		"overview": "/", "run": "/runs/crm-full-12", "dead": "/dead", "dead-filtered": "/dead?kind=rejected&said=dropped&n=1",
-		"conflicts": "/conflicts", "quarantine": "/quarantine", "explain": "/explain?what=crm/4821", "explain-empty": "/explain",
+		"conflicts": "/conflicts", "quarantine": "/quarantine", "isolated": "/quarantine/3", "isolated-body": "/quarantine/3?show=1", "isolated-none": "/quarantine/4", "conflicts-stand": "/conflicts?said=standing", "explain": "/explain?what=crm/4821", "explain-empty": "/explain",
 		"explain-unknown": "/explain?what=zz/1", "missing": "/nowhere", "missing-run": "/runs/x-1", "login": "/login?next=/dead",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -198,7 +204,7 @@ func TestMasked(t *testing.T) {
 	personal := []string{"5584990000101", "5584990000102", "5584990000103", "Maria das Dores", "Dona Maria", "João", "Natal", "Parnamirim"}
 	h := handler(&consoletest.Fake{}, "")
 	seen := map[string]bool{}
-	for _, path := range []string{"/", "/runs/crm-full-12", "/dead", "/conflicts", "/quarantine", "/explain?what=crm/4821", "/explain?what=Dona+Maria",
+	for _, path := range []string{"/", "/runs/crm-full-12", "/dead", "/conflicts", "/quarantine", "/quarantine/3", "/explain?what=crm/4821", "/explain?what=Dona+Maria",
 		"/api/v1/status", "/api/v1/runs/crm-full-12/plan", "/api/v1/conflicts", "/api/v1/dead"} {
 		body := ask(h, "GET", path, "").Body.String()
 		shown := ask(h, "GET", path+map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]+"show=1", "").Body.String()
@@ -231,7 +237,12 @@ func TestActions(t *testing.T) {
 		{"/dead/retry", "id=weni/17", "dead retry {ID:weni/17 Target: Kind: Limit:0}", "/dead?said=retried&n=1"},
 		{"/dead/drop", "all=1&target=weni&kind=", "dead drop {ID: Target:weni Kind: Limit:0}", "/dead?said=dropped&n=2"},
 		{"/dead/drop", "target=weni", "", ""},
-		{"/conflicts/resolve", "id=weni/taken/2", "conflicts resolve weni/taken/2", "/conflicts?said=resolved&n=0"},
+		{"/conflicts/resolve", "id=weni/taken/2", "conflicts resolve weni/taken/2", "/conflicts?said=settled&n=0"},
+		{"/conflicts/resolve", "id=weni/shared/1", "conflicts resolve weni/shared/1", "/conflicts?said=standing&n=0"},
+		{"/quarantine/retry", "id=3", "quarantine retry 3", "/quarantine?said=read&n=1"},
+		{"/quarantine/retry", "all=1", "quarantine retry 0", "/quarantine?said=unread&n=1"},
+		{"/quarantine/drop", "id=3", "quarantine drop 3", "/quarantine?said=unkept&n=1"},
+		{"/quarantine/drop", "", "", ""},
 	} {
 		fake := &consoletest.Fake{}
 		w := ask(handler(fake, ""), "POST", c.path, c.form, console.ClientHeader, "", "Origin", "http://127.0.0.1:8081")
@@ -433,9 +444,12 @@ func everyOperation(ctx context.Context) map[string]func(console.Operations) (an
 		"Reconcile": func(o console.Operations) (any, error) {
 			return o.Reconcile(ctx, console.RunAsk{Source: "crm", Kind: "full", Yes: true, Hold: true, ApplyAsk: console.ApplyAsk{Only: []string{"crm/1"}, Limit: 2}})
 		},
-		"Runs":     func(o console.Operations) (any, error) { return o.Runs(ctx, 5) },
-		"RunState": func(o console.Operations) (any, error) { return o.RunState(ctx, "crm-full-12") },
-		"Plan":     func(o console.Operations) (any, error) { return o.Plan(ctx, "crm-full-12", "", 10, true) },
+		"QuarantineBody":   func(o console.Operations) (any, error) { return o.QuarantineBody(ctx, 3, true) },
+		"RetryQuarantined": func(o console.Operations) (any, error) { return o.RetryQuarantined(ctx, 3) },
+		"DropQuarantined":  func(o console.Operations) (any, error) { return o.DropQuarantined(ctx, 3) },
+		"Runs":             func(o console.Operations) (any, error) { return o.Runs(ctx, 5) },
+		"RunState":         func(o console.Operations) (any, error) { return o.RunState(ctx, "crm-full-12") },
+		"Plan":             func(o console.Operations) (any, error) { return o.Plan(ctx, "crm-full-12", "", 10, true) },
 		"Apply": func(o console.Operations) (any, error) {
 			return o.Apply(ctx, "crm-full-12", console.ApplyAsk{Only: []string{"crm/1", "crm/2"}})
 		},
@@ -446,7 +460,7 @@ func everyOperation(ctx context.Context) map[string]func(console.Operations) (an
 		"Rebind":          func(o console.Operations) (any, error) { return nil, o.Rebind(ctx, "weni") },
 		"Reload":          func(o console.Operations) (any, error) { return o.Reload(ctx) },
 		"Conflicts":       func(o console.Operations) (any, error) { return o.Conflicts(ctx, true) },
-		"ResolveConflict": func(o console.Operations) (any, error) { return nil, o.ResolveConflict(ctx, "phone:5584990000103") },
+		"ResolveConflict": func(o console.Operations) (any, error) { return o.ResolveConflict(ctx, "phone:5584990000103") },
 		"Link":            func(o console.Operations) (any, error) { return nil, o.Link(ctx, "crm/4 8/21", "weni", "0a52") },
 		"Unlink":          func(o console.Operations) (any, error) { return nil, o.Unlink(ctx, "crm/4821", "weni") },
 		"Forget":          func(o console.Operations) (any, error) { return o.Forget(ctx, "whatsapp:5584990000101") },

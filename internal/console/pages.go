@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ var assets embed.FS
 // parsePages makes one template of each page and the layout around it.
 func parsePages() map[string]*template.Template {
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "run", "dead", "conflicts", "quarantine", "explain", "login", "error"} {
+	for _, name := range []string{"overview", "run", "dead", "conflicts", "quarantine", "isolated", "explain", "login", "error"} {
 		pages[name] = template.Must(template.ParseFS(assets, "assets/layout.html", "assets/"+name+".html"))
 	}
 	return pages
@@ -39,6 +40,7 @@ func (d *door) pages(mux *http.ServeMux) {
 	page("GET /dead", d.deadPage)
 	page("GET /conflicts", d.conflictsPage)
 	page("GET /quarantine", d.quarantinePage)
+	page("GET /quarantine/{id}", d.isolatedPage)
 	page("GET /explain", d.explainPage)
 	page("POST /explain", d.explainPage) // so that a phone number does not stay in the browser's history
 	d.actions(mux)
@@ -87,6 +89,10 @@ type (
 	conflictsView struct {
 		Conflicts []Conflict
 		Show      bool
+	}
+	isolatedView struct {
+		Item QuarantineBody
+		Show bool
 	}
 	explainView struct {
 		What, Title, Wrong string
@@ -177,6 +183,18 @@ func (d *door) quarantinePage(w http.ResponseWriter, r *http.Request) error {
 	return d.render(w, r, http.StatusOK, "quarantine", "quarantine", items)
 }
 
+func (d *door) isolatedPage(w http.ResponseWriter, r *http.Request) error {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return Errorf(NotFound, "there is no page %s", r.URL.Path)
+	}
+	v := isolatedView{Show: r.URL.Query().Get("show") != ""}
+	if v.Item, err = d.ops.QuarantineBody(r.Context(), id, v.Show); err != nil {
+		return err
+	}
+	return d.render(w, r, http.StatusOK, "isolated", "quarantine", v)
+}
+
 func (d *door) explainPage(w http.ResponseWriter, r *http.Request) error {
 	v := explainView{What: strings.TrimSpace(r.FormValue("what")), Show: r.FormValue("show") != ""}
 	status := http.StatusOK
@@ -225,7 +243,11 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) error {
 
 // render writes a page. Nothing is sent before all of it is made.
 func (d *door) render(w http.ResponseWriter, r *http.Request, status int, name, menu string, data any) error {
-	f := frame{Words: accepted(r.Header.Get("Accept-Language"), d.opts.Language), Now: d.opts.Now(), Version: d.opts.Version,
+	words := accepted(r.Header.Get("Accept-Language"), d.opts.Language)
+	if d.opts.Zone != nil {
+		words = words.In(d.opts.Zone())
+	}
+	f := frame{Words: words, Now: d.opts.Now(), Version: d.opts.Version,
 		Page: menu, URL: r.URL, Session: d.opts.Token != "" && d.session(r), Data: data}
 	f.Said = said(f.Words, r.URL.Query())
 	switch v := data.(type) {

@@ -42,6 +42,10 @@ type (
 	idAsk struct {
 		ID string `json:"id"`
 	}
+	numberAsk struct {
+		ID  uint64 `json:"id,omitempty"`
+		All bool   `json:"all,omitempty"`
+	}
 	linkAsk struct {
 		Key    string `json:"key"`
 		Target string `json:"target"`
@@ -52,6 +56,14 @@ type (
 	}
 	nothing struct{}
 )
+
+// chosen refuses a question that names neither one nor all: nothing said must not be taken for everything.
+func (a numberAsk) chosen() error {
+	if (a.ID != 0) == a.All {
+		return Errorf(BadRequest, "say which: an id, or else all")
+	}
+	return nil
+}
 
 // api declares the routes of the API. Each is one operation.
 func (d *door) api(mux *http.ServeMux) {
@@ -69,6 +81,30 @@ func (d *door) api(mux *http.ServeMux) {
 	get(mux, "/quarantine", func(r *http.Request, q *query) (any, error) {
 		limit := q.number("limit", 100)
 		return list(q, func() ([]QuarantineItem, error) { return ops.Quarantined(r.Context(), limit) })
+	})
+
+	get(mux, "/quarantine/{id}", func(r *http.Request, q *query) (any, error) {
+		id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+		show := q.flag("show")
+		if err != nil {
+			q.errs = append(q.errs, "the id must be a whole number")
+		}
+		if err := q.wrong(); err != nil {
+			return nil, err
+		}
+		return ops.QuarantineBody(r.Context(), id, show)
+	})
+	post(mux, "/quarantine/retry", func(r *http.Request, in numberAsk) (any, error) {
+		if err := in.chosen(); err != nil {
+			return nil, err
+		}
+		return ops.RetryQuarantined(r.Context(), in.ID)
+	})
+	post(mux, "/quarantine/drop", func(r *http.Request, in numberAsk) (any, error) {
+		if err := in.chosen(); err != nil {
+			return nil, err
+		}
+		return counted(ops.DropQuarantined(r.Context(), in.ID))
 	})
 
 	post(mux, "/runs", func(r *http.Request, in RunAsk) (any, error) { return ops.Reconcile(r.Context(), in) })
@@ -108,7 +144,7 @@ func (d *door) api(mux *http.ServeMux) {
 		return list(q, func() ([]Conflict, error) { return ops.Conflicts(r.Context(), show) })
 	})
 	post(mux, "/conflicts/resolve", func(r *http.Request, in idAsk) (any, error) {
-		return nothing{}, ops.ResolveConflict(r.Context(), in.ID)
+		return ops.ResolveConflict(r.Context(), in.ID)
 	})
 	post(mux, "/link", func(r *http.Request, in linkAsk) (any, error) {
 		return nothing{}, ops.Link(r.Context(), in.Key, in.Target, in.ID)

@@ -11,13 +11,27 @@ import (
 )
 
 // Words speaks to a reader in Portuguese or English. Both stand side by side where something is said, so that
-// neither can be forgotten. The zero Words speaks English.
-type Words struct{ pt bool }
+// neither can be forgotten. The zero Words speaks English and tells the time of the machine.
+type Words struct {
+	pt   bool
+	zone *time.Location
+}
+
+// In tells the time of a zone.
+func (w Words) In(zone *time.Location) Words { return Words{w.pt, zone} }
+
+// At tells the time of a zone by its name. A name that this machine does not know leaves its own.
+func (w Words) At(name string) Words {
+	if zone, err := time.LoadLocation(name); err == nil && name != "" {
+		return w.In(zone)
+	}
+	return w
+}
 
 // WordsFor reads a language as in LANG or in an HTML page: "pt_BR.UTF-8", "pt-BR", "en".
 func WordsFor(tag string) Words {
 	tag, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(tag)), ".")
-	return Words{tag == "pt" || strings.HasPrefix(tag, "pt_") || strings.HasPrefix(tag, "pt-")}
+	return Words{pt: tag == "pt" || strings.HasPrefix(tag, "pt_") || strings.HasPrefix(tag, "pt-")}
 }
 
 // accepted chooses by an Accept-Language header: the first language in it that we speak.
@@ -126,9 +140,34 @@ func coarse(d time.Duration) time.Duration {
 	return d
 }
 
-// Clock is a moment in local time, without what goes without saying.
+// local is a moment in the zone whose time is told.
+func (w Words) local(t time.Time) time.Time {
+	if w.zone == nil {
+		return t.Local()
+	}
+	return t.In(w.zone)
+}
+
+// Stamp is a moment with its day and its zone.
+func (w Words) Stamp(at time.Time) string {
+	if at.IsZero() {
+		return "–"
+	}
+	return w.local(at).Format(w.Say("2006-01-02 15:04:05 MST", "02/01/2006 15:04:05 MST"))
+}
+
+// Day is a moment of the days around now.
+func (w Words) Day(at time.Time) string {
+	at = w.local(at)
+	if !w.pt {
+		return at.Format("Mon 02 Jan 15:04")
+	}
+	return [...]string{"dom", "seg", "ter", "qua", "qui", "sex", "sáb"}[at.Weekday()] + at.Format(" 02/01 15:04")
+}
+
+// Clock is a moment in the zone, without what goes without saying.
 func (w Words) Clock(at, now time.Time) string {
-	at, now = at.Local(), now.Local()
+	at, now = w.local(at), w.local(now)
 	switch {
 	case at.IsZero():
 		return "–"
@@ -201,6 +240,7 @@ func (w Words) ConflictKind(s string) string {
 	return w.pick(s, map[string][2]string{
 		"shared_phone": {"shared number", "número compartilhado"}, "taken": {"taken by another contact", "tomado por outro contato"},
 		"duplicate": {"several contacts", "vários contatos"}, "other_name": {"another name", "outro nome"}, "merge": {"merged records", "registros unidos"},
+		"erase": {"to be erased by hand", "a apagar à mão"},
 	})
 }
 
@@ -224,6 +264,7 @@ func (w Words) Entry(s string) string {
 		"unchanged": {"as desired", "como desejado"}, "kept": {"kept", "mantido"}, "failed": {"failed", "falhou"}, "retry": {"will try again", "tentará de novo"},
 		"held": {"held back", "retido"}, "linked": {"linked", "ligado"}, "joined": {"joined", "unido"}, "released": {"released", "liberado"},
 		"waiting": {"waits", "aguarda"}, "dead": {"given up", "desistiu"}, "regressed": {"set back by a reading", "revertido por uma leitura"},
+		"dropped": {"dropped by hand", "descartado à mão"}, "gone": {"deleted there", "apagado lá"}, "unlinked": {"unlinked", "desligado"},
 	})
 }
 

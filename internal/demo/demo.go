@@ -46,6 +46,8 @@ type Options struct {
 	Admin  string
 	Out    io.Writer
 	Logger *slog.Logger
+	// Language is as in LANG.
+	Language string
 }
 
 // speed is how much faster than the real one the CRM's sender waits between its attempts.
@@ -67,14 +69,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s := &stage{o: o, rand: rand.New(rand.NewPCG(7, 11)), began: time.Now(), loja: map[string]purchase{}}
+	s := &stage{o: o, words: console.WordsFor(o.Language), rand: rand.New(rand.NewPCG(7, 11)), began: time.Now(), loja: map[string]purchase{}}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	a, err := app.New(ctx, app.Options{Config: config.Config{Mappings: "mappings.yaml", State: "bolt:" + filepath.Join(dir, "syncer.db"),
 		Listen: "127.0.0.1:0", AdminListen: o.Admin, ShutdownTimeout: 20 * time.Second},
-		Lookup: s.lookup, ReadFile: func(string) ([]byte, error) { return mappings, nil }, Logger: o.Logger, Language: "en"})
+		Lookup: s.lookup, ReadFile: func(string) ([]byte, error) { return mappings, nil }, Logger: o.Logger, Language: o.Language})
 	if err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	s.say("console at http://%s/", a.AdminAddr())
+	s.say("console at http://%s/", "console em http://%s/", a.AdminAddr())
 	return s.play(ctx)
 }
 
@@ -102,6 +104,7 @@ const (
 // stage is everything around syncer.
 type stage struct {
 	o     Options
+	words console.Words
 	rand  *rand.Rand
 	began time.Time
 
@@ -115,6 +118,7 @@ type stage struct {
 	closers []func() error
 
 	loja    map[string]purchase
+	bought  int // webhooks of the shop
 	forged  int
 	byHand  string // uuid of the contact an agent edited
 	twin    string // uuid of the contact that was there without the ninth digit
@@ -185,8 +189,9 @@ func (s *stage) lookup(name string) (string, bool) {
 	return v, ok
 }
 
-func (s *stage) say(format string, args ...any) {
-	fmt.Fprintf(s.o.Out, "%6.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
+// say tells what happens in the language of whoever looks on.
+func (s *stage) say(en, pt string, args ...any) {
+	fmt.Fprintf(s.o.Out, "%6.1fs  %s\n", time.Since(s.began).Seconds(), s.words.Say(en, pt, args...))
 }
 
 // play is the demo itself.
@@ -200,12 +205,23 @@ func (s *stage) play(ctx context.Context) error {
 	if s.o.Once {
 		return nil
 	}
-	s.say("everything goes on; look at the console, stop with Ctrl-C")
+	s.say("everything goes on; stop with Ctrl-C. Look at the console, http://%[1]s/, or ask about somebody from another window:\n         SYNCER_ADMIN_LISTEN=%[1]s syncer explain %[2]s --show",
+		"tudo continua; pare com Ctrl-C. Olhe o console, http://%[1]s/, ou pergunte por alguém em outra janela:\n         SYNCER_ADMIN_LISTEN=%[1]s syncer explain %[2]s --show", s.app.AdminAddr(), s.somebody())
 	for ctx.Err() == nil {
 		s.edit()
 		pause(ctx, time.Duration(500+s.rand.IntN(2000))*time.Millisecond)
 	}
 	return nil
+}
+
+// somebody is the key of a person of the CRM who is at every target.
+func (s *stage) somebody() string {
+	for _, p := range s.crm.Persons() {
+		if number(p) != "" {
+			return fmt.Sprintf("crm/%d", p.ID)
+		}
+	}
+	return "" // the CRM would be without a single mobile number
 }
 
 // prologue fills the CRM, and Weni with what was there before syncer came.
@@ -225,7 +241,7 @@ func (s *stage) prologue(context.Context) error {
 			return err
 		}
 	}
-	s.say("%d people in the CRM, 31 contacts in Weni that nobody told syncer about", s.o.People)
+	s.say("%d people in the CRM, 31 contacts in Weni that nobody told syncer about", "%d pessoas no CRM, 31 contatos na Weni de que ninguém falou ao syncer", s.o.People)
 	return nil
 }
 
@@ -235,16 +251,16 @@ func (s *stage) firstSync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("the first run waits as a plan: nothing has been written")
+	s.say("the first run waits as a plan: nothing has been written", "a primeira execução aguarda como plano: nada foi escrito")
 	for _, t := range []string{"weni", "atendimento", "omniflow"} {
 		p := run.Plan[t]
-		s.say("  %-12s %d people: %d created, %d changed; about %d calls", t, p.People, p.Creates, p.Changes, p.Calls+p.Other)
+		s.say("  %-12s %d people: %d created, %d changed; about %d calls", "  %-12s %d pessoas: %d criadas, %d mudadas; cerca de %d chamadas", t, p.People, p.Creates, p.Changes, p.Calls+p.Other)
 	}
 	n, err := s.app.Apply(ctx, run.ID, console.ApplyAsk{})
 	if err != nil {
 		return err
 	}
-	s.say("applied: %d deliveries released", n.People)
+	s.say("applied: %d deliveries released", "aplicado: %d entregas liberadas", n.People)
 	return s.settle(ctx)
 }
 
@@ -253,7 +269,7 @@ func (s *stage) traffic(ctx context.Context) error {
 	if err := s.crm.Misbehave(pipedrive.Mischief{Duplicate: 0.08, Late: 0.05, Reorder: 0.08, Lose: 0.05, LateBy: 90 * time.Second}); err != nil {
 		return err
 	}
-	s.say("traffic begins: edits, duplicates, late and out-of-order deliveries, some that never come")
+	s.say("traffic begins: edits, duplicates, late and out-of-order deliveries, some that never come", "começa o tráfego: edições, repetições, entregas atrasadas e fora de ordem, algumas que nunca chegam")
 	s.agent()
 	for i := range 240 {
 		s.edit()
@@ -266,7 +282,7 @@ func (s *stage) traffic(ctx context.Context) error {
 			if _, err := s.weni.Control.AddFault(sandbox.Fault{Path: "/api/", Action: sandbox.FaultStatus, Status: 500, ForSeconds: 8}); err != nil {
 				return err
 			}
-			s.say("Weni answers 500 with an HTML page, for 8 seconds")
+			s.say("Weni answers 500 with an HTML page, for 8 seconds", "a Weni responde 500 com uma página HTML, por 8 segundos")
 		}
 		if i%60 == 59 {
 			st, err := s.app.Status(ctx)
@@ -275,7 +291,7 @@ func (s *stage) traffic(ctx context.Context) error {
 			}
 			for _, t := range st.Targets {
 				if t.Name == "weni" {
-					s.say("  weni: %s", t.Doing)
+					s.say("  weni: %s", "  weni: %s", t.Doing)
 				}
 			}
 		}
@@ -289,7 +305,7 @@ func (s *stage) traffic(ctx context.Context) error {
 	if err := s.crm.Settle(ctx); err != nil {
 		return err
 	}
-	s.say("the CRM has sent what it sends; waiting until it is delivered")
+	s.say("the CRM has sent what it sends; waiting until it is delivered", "o CRM enviou o que envia; esperando até que seja entregue")
 	return s.settle(ctx)
 }
 
@@ -363,6 +379,7 @@ func (s *stage) post(ctx context.Context, body []byte, secret string) error {
 	if err != nil {
 		return err
 	}
+	s.bought++
 	if resp.StatusCode == http.StatusUnauthorized {
 		s.forged++
 	} else if resp.StatusCode >= 300 {
@@ -374,7 +391,7 @@ func (s *stage) post(ctx context.Context, body []byte, secret string) error {
 // forge sends a webhook that somebody else signed.
 func (s *stage) forge(ctx context.Context) {
 	if err := s.post(ctx, []byte(`{"evento":"x","cliente":{"id":"c1"}}`), "outro segredo"); err != nil {
-		s.say("the forged webhook: %v", err)
+		s.say("the forged webhook: %v", "o webhook forjado: %v", err)
 	}
 }
 
@@ -384,7 +401,7 @@ func (s *stage) agent() {
 		if len(c.Groups) > 0 && c.Groups[0] == "Clientes" {
 			s.byHand = c.UUID
 			_ = s.weni.Edit(c.UUID, rapidpro.Edit{AddGroups: []string{"Da equipe"}, RemoveGroups: []string{"Clientes"}})
-			s.say("an agent puts a contact into the team's group and takes it out of Clientes")
+			s.say("an agent puts a contact into the team's group and takes it out of Clientes", "um atendente põe um contato no grupo da equipe e o tira de Clientes")
 			return
 		}
 	}
@@ -402,7 +419,7 @@ func (s *stage) upheaval(ctx context.Context) {
 	pause(ctx, 1500*time.Millisecond) // the CRM's update times have whole seconds
 	_ = s.crm.Restore(people[n-2].ID)
 	_ = s.crm.Merge(people[n-3].ID, people[n-11].ID)
-	s.say("in the CRM one person is deleted, one deleted and restored, two are merged")
+	s.say("in the CRM one person is deleted, one deleted and restored, two are merged", "no CRM uma pessoa é apagada, uma apagada e restaurada, duas são unidas")
 }
 
 // repair reconciles: what webhooks lost is found.
@@ -413,7 +430,7 @@ func (s *stage) repair(ctx context.Context) error {
 		return err
 	}
 	s.repairs = len(before)
-	s.say("reconciliation: %d records read, %d had changed without a word, %d people put right", run.Records, run.Unannounced, run.Held+s.released(run))
+	s.say("reconciliation: %d records read, %d had changed without a word, %d people put right", "reconciliação: %d registros lidos, %d tinham mudado sem aviso, %d pessoas corrigidas", run.Records, run.Unannounced, run.Held+s.released(run))
 	return s.settle(ctx)
 }
 
@@ -422,14 +439,14 @@ func (s *stage) verify(ctx context.Context) error {
 	if len(wrong) > 0 {
 		for i, w := range wrong {
 			if i == 20 {
-				s.say("  … and %d more", len(wrong)-20)
+				s.say("  … and %d more", "  … e mais %d", len(wrong)-20)
 				break
 			}
-			s.say("  %s", w)
+			s.say("  %s", "  %s", w)
 		}
-		return fmt.Errorf("%d things are not as desired", len(wrong))
+		return errors.New(s.words.Say("%d things are not as desired", "%d coisas não estão como desejado", len(wrong)))
 	}
-	s.say("verified by reading every target back: %d in Weni, %d in omnichannel, %d in OmniFlow", s.checked["weni"], s.checked["atendimento"], s.checked["omniflow"])
+	s.say("verified by reading every target back: %d in Weni, %d in omnichannel, %d in OmniFlow", "verificado relendo cada destino: %d na Weni, %d no omnichannel, %d no OmniFlow", s.checked["weni"], s.checked["atendimento"], s.checked["omniflow"])
 	return ctx.Err()
 }
 
@@ -443,9 +460,9 @@ func (s *stage) nothingLeft(ctx context.Context) error {
 		return err
 	}
 	if s.writes = s.written() - before; s.writes > 0 {
-		return fmt.Errorf("a reconciliation right after wrote %d times", s.writes)
+		return errors.New(s.words.Say("a reconciliation right after wrote %d times", "uma reconciliação logo depois escreveu %d vezes", s.writes))
 	}
-	s.say("a reconciliation right after writes nothing")
+	s.say("a reconciliation right after writes nothing", "uma reconciliação logo depois não escreve nada")
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (s *stage) settle(ctx context.Context) error {
 		return err
 	}
 	for _, t := range st.Targets {
-		s.say("%s: %s, due %v, waiting %v", t.Name, t.Doing, t.Due, t.Waiting)
+		s.say("%s: %s, due %v, waiting %v", "%s: %s, na fila %v, aguardando %v", t.Name, t.Doing, t.Due, t.Waiting)
 	}
 	return fmt.Errorf("work is still waiting after 90 s")
 }
@@ -238,13 +238,13 @@ func (s *stage) written() int {
 func (s *stage) summary() {
 	st, err := s.app.Status(context.Background())
 	if err != nil {
-		s.say("%v", err)
+		s.say("%v", "%v", err)
 		return
 	}
-	sent := s.crm.Counters()
+	sent, w := s.crm.Counters(), s.words
 	t := table.NewWriter()
 	t.SetOutputMirror(s.o.Out)
-	t.AppendHeader(table.Row{"events", ""})
+	t.AppendHeader(table.Row{w.Say("events", "eventos"), ""})
 	events := map[string]int{}
 	for _, src := range st.Sources {
 		for k, n := range src.Events {
@@ -252,21 +252,23 @@ func (s *stage) summary() {
 		}
 	}
 	t.AppendRows([]table.Row{
-		{"sent by the CRM", sent.Events}, {"  retried", sent.Retried}, {"  sent twice", sent.Duplicates}, {"  lost on the way", sent.Lost},
-		{"accepted", events["accepted"]}, {"duplicates recognised", events["duplicate"]}, {"stale, dropped", events["stale"]},
-		{"forged, refused", s.forged},
-		{"differences before the reconciliation", s.repairs},
-		{"writes of a reconciliation right after", s.writes},
+		{w.Say("sent by the CRM", "enviados pelo CRM"), sent.Events}, {w.Say("  retried", "  repetidos"), sent.Retried}, {w.Say("  sent twice", "  enviados duas vezes"), sent.Duplicates}, {w.Say("  lost on the way", "  perdidos no caminho"), sent.Lost},
+		{w.Say("sent by the shop", "enviados pela loja"), s.bought},
+		{w.Say("accepted, of both", "aceitos, de ambos"), events["accepted"]}, {w.Say("duplicates recognised", "repetidos reconhecidos"), events["duplicate"]}, {w.Say("stale, dropped", "desatualizados, descartados"), events["stale"]},
+		{w.Say("forged, refused", "forjados, recusados"), s.forged},
+		{w.Say("differences before the reconciliation", "diferenças antes da reconciliação"), s.repairs},
+		{w.Say("writes of a reconciliation right after", "escritas de uma reconciliação logo depois"), s.writes},
 	})
 	t.Render()
 	t = table.NewWriter()
 	t.SetOutputMirror(s.o.Out)
-	t.AppendHeader(table.Row{"target", "contacts verified", "deliveries written", "unchanged", "waiting", "calls by scope"})
+	t.AppendHeader(table.Row{w.Say("target", "destino"), w.Say("contacts verified", "contatos verificados"), w.Say("deliveries written", "entregas escritas"),
+		w.Say("unchanged", "sem mudança"), w.Say("waiting", "aguardam"), w.Say("calls by scope", "chamadas por escopo")})
 	for _, target := range st.Targets {
 		t.AppendRow(table.Row{target.Name, s.checked[target.Name], target.Delivered["written"], target.Delivered["unchanged"], target.Waiting["no_address"], s.calls(target.Name)})
 	}
 	t.Render()
-	s.say("done in %.0f s", time.Since(s.began).Seconds())
+	s.say("done in %.0f s", "pronto em %.0f s", time.Since(s.began).Seconds())
 }
 
 func (s *stage) calls(target string) string {

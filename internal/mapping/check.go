@@ -79,7 +79,7 @@ func (l *loader) checkTargets(d *draft, m *compiled) {
 			l.warn(spotOf(node), "", words("%s is %s, which has no %s: that is not written there", "%s é %s, que não tem %s: isso não é escrito lá", t.Name, t.Kind, listed(lost)))
 		}
 	}
-	if d.phones == nil && !identified && len(d.To) > 0 && d.keys.has("contact") {
+	if d.phones == nil && !identified && len(d.To) > 0 && d.keys.has("contact") && !l.found.HasErrors() { // phones may be what is misspelt
 		l.warn(d.keys.at("contact"), "", words("without phones nobody can be found or created", "sem phones ninguém pode ser encontrado nem criado"))
 	}
 	if d.optOut != nil && !refused && len(d.To) > 0 {

@@ -22,7 +22,7 @@ func TestDocs(t *testing.T) {
 	doc = generated(doc, "keys", keyTables())
 	golden(t, page, doc)
 
-	var file, rec string
+	var file, rec, crm string
 	ran := map[string]int{}
 	for _, block := range regexp.MustCompile("(?s)```(\\w+) (\\w+)\n(.*?)```").FindAllStringSubmatch(doc, -1) {
 		form, body := block[2], block[3]
@@ -41,6 +41,8 @@ func TestDocs(t *testing.T) {
 			}
 		case "record":
 			rec = body
+		case "pipedrive":
+			crm = body
 		case "cases":
 			plan, _ := Load("doc.yaml", []byte(file), Options{Lookup: environment})
 			results, found := RunCases(plan, "doc.cases.yaml", []byte(body), Options{})
@@ -56,10 +58,22 @@ func TestDocs(t *testing.T) {
 			t.Errorf("nothing runs a block of %s", form)
 		}
 	}
-	if len(ran) != 6 {
+	if len(ran) != 7 {
 		t.Errorf("blocks of %v", ran)
 	}
-	rows := regexp.MustCompile("(?m)^\\| `(.+?)` \\| (.+?) \\| .+? \\|$").FindAllStringSubmatch(doc, -1)
+	tables := regexp.MustCompile("(?m)^\\| `(.+?)` \\| (.+?) \\| .+? \\|$")
+	_, ofCRM, _ := strings.Cut(doc, "## What a record of Pipedrive looks like")
+	ofCRM, _, _ = strings.Cut(ofCRM, "\n## ")
+	shown := tables.FindAllStringSubmatch(ofCRM, -1)
+	for _, row := range shown {
+		if got := outcome(t, row[1], "text", crm); got != row[2] {
+			t.Errorf("%s gives %s, not %s", row[1], got, row[2])
+		}
+	}
+	if len(shown) < 6 {
+		t.Errorf("only %d rows are about Pipedrive", len(shown))
+	}
+	rows := tables.FindAllStringSubmatch(doc, -1)
 	for _, row := range rows {
 		if got := outcome(t, row[1], "text", rec); strings.Contains(doc[:strings.Index(doc, row[0])], "```json record") && !strings.Contains(doc[:strings.Index(doc, row[0])], "## Who it is for") && got != row[2] {
 			t.Errorf("%s gives %s, not %s", row[1], got, row[2])

@@ -14,7 +14,6 @@ func (l *loader) hash() string {
 	type sourceMeaning struct {
 		Name, Kind, Area string
 		Record           *Record
-		With             []string
 	}
 	type targetMeaning struct {
 		Name, Kind, URNStyle string
@@ -36,7 +35,7 @@ func (l *loader) hash() string {
 	all.Defaults = l.plan.Defaults
 	all.Defaults.Guard = Guard{} // decides when people are changed, not how
 	for _, s := range l.plan.Sources {
-		all.Sources = append(all.Sources, sourceMeaning{s.Name, s.Kind, s.Area, s.Record, s.With})
+		all.Sources = append(all.Sources, sourceMeaning{s.Name, s.Kind, s.Area, s.Record})
 	}
 	for _, t := range l.plan.Targets {
 		all.Targets = append(all.Targets, targetMeaning{t.Name, t.Kind, t.URNStyle, t.URNs, t.OptOut})

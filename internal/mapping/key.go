@@ -118,7 +118,11 @@ func (l *loader) unknownKey(k *yaml.Node, owner message, keys []key) string {
 	for _, known := range keys {
 		names = append(names, known.name)
 	}
-	if near, ok := closest(k.Value, names); ok && k.Kind == yaml.ScalarNode {
+	near, ok := closest(k.Value, names)
+	if english := inEnglish[strings.ToLower(k.Value)]; slices.Contains(names, english) {
+		near, ok = english, true
+	}
+	if ok && k.Kind == yaml.ScalarNode {
 		l.fail(spotOf(k), l.rewritten(spotOf(k), near), words("%s has no key %q, did you mean %q?", "%s não tem a chave %q, você quis dizer %q?", owner, k.Value, near))
 		return near
 	}
@@ -129,6 +133,12 @@ func (l *loader) unknownKey(k *yaml.Node, owner message, keys []key) string {
 	slices.Sort(names)
 	l.fail(spotOf(k), "", words("%s has no key %q; it has %s", "%s não tem a chave %q; tem %s", owner, k.Value, strings.Join(names, ", ")))
 	return ""
+}
+
+// inEnglish are keys as people write them in their own language, or in the words of the systems they know.
+var inEnglish = map[string]string{
+	"nome": "name", "idioma": "language", "telefone": "phones", "telefones": "phones", "fones": "phones", "celular": "phones",
+	"etiquetas": "labels", "grupos": "labels", "groups": "labels", "tags": "labels", "campos": "fields", "custom_fields": "fields",
 }
 
 // elsewhere are keys that people put one level too high or too low.
@@ -176,8 +186,9 @@ func (l *loader) scalar(n *yaml.Node) (string, bool) {
 // textValue is a text. Secrets are kept out of everything that is shown.
 type textValue struct {
 	to      *string
-	set     func(string) // instead of to, for texts of the domain's own types
-	options []string     // the only words allowed
+	set     func(string)       // instead of to, for texts of the domain's own types
+	options []string           // the only words allowed
+	later   map[string]message // words that people expect and that do not exist yet, with what to do instead
 	secret  bool
 	check   func(l *loader, n *yaml.Node, text string)
 	example string
@@ -207,6 +218,10 @@ func (t textValue) text(l *loader, n *yaml.Node) (said string, ok bool) {
 	said, resolved := l.expand(n, written, t.secret)
 	if !resolved {
 		return said, true
+	}
+	if instead, awaited := t.later[said]; awaited {
+		l.fail(spotOf(n), "", instead)
+		return "", false
 	}
 	if len(t.options) > 0 && !l.option(n, said, t.options) {
 		return "", false

@@ -3,6 +3,7 @@ package mapping
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // valueStart matches what stands before a value in a block line: indentation, dashes and the key.
@@ -20,7 +21,7 @@ func quoted(line string) (string, bool) {
 	switch {
 	case value[0] == '{' || value[0] == '[' && flowClosed(value):
 		fixed = quotedFlow(value)
-	case value[0] == '"' || value[0] == '\'' || value[0] == '|' || value[0] == '>':
+	case value[0] == '|' || value[0] == '>', quotes(value[0]) && goesOn(value) == 0:
 		return "", false
 	default:
 		text, rest := splitComment(value)
@@ -76,13 +77,13 @@ func quotedFlow(value string) string {
 	var b strings.Builder
 	for i := 0; i < len(value); {
 		c := value[i]
-		if (c == '=' || c == '$' && strings.HasPrefix(value[i:], "${")) && startsValue(value[:i]) {
+		if startsValue(value[:i]) && needsQuotes(value[i:]) {
 			end := i + expressionEnd(value[i:])
 			b.WriteString(singleQuoted(strings.TrimRight(value[i:end], " ")))
 			i = end
 			continue
 		}
-		if c == '"' || c == '\'' {
+		if quotes(c) {
 			end := strings.IndexByte(value[i+1:], c)
 			if end < 0 {
 				end = len(value) - i - 2
@@ -95,6 +96,49 @@ func quotedFlow(value string) string {
 		i++
 	}
 	return b.String()
+}
+
+// needsQuotes reports whether a value inside { } or [ ] is taken for something else without quotes.
+func needsQuotes(text string) bool {
+	return strings.ContainsRune("=*&@%`", rune(text[0])) || strings.HasPrefix(text, "${") || quotes(text[0]) && goesOn(text) > 0
+}
+
+func quotes(c byte) bool { return c == '"' || c == '\'' }
+
+// goesOn is where an expression that begins with a text goes on behind it, as "VIP" in record.labels does; 0 when it
+// does not. To YAML the value ends with the quote.
+func goesOn(text string) int {
+	end := strings.IndexByte(text[1:], text[0]) + 2
+	rest := strings.TrimLeft(text[end:], " ")
+	if end < 2 || rest == "" || strings.ContainsRune(",:}]#", rune(rest[0])) {
+		return 0
+	}
+	return len(text) - len(rest)
+}
+
+// textThatGoesOn is the column of the first value of a line that begins with a text and goes on behind it; 0 when
+// there is none.
+func textThatGoesOn(line string) int {
+	start := len(valueStart.FindString(line))
+	flow := start < len(line) && strings.ContainsRune("{[", rune(line[start]))
+	for i := start; i < len(line); i++ {
+		switch c := line[i]; {
+		case !quotes(c) && !flow:
+			return 0
+		case c == '=' && startsValue(line[start:i]):
+			i += expressionEnd(line[i:]) - 1
+		case !quotes(c):
+		case (i == start || startsValue(line[start:i])) && goesOn(line[i:]) > 0:
+			return utf8.RuneCountInString(line[:i]) + 1
+		default:
+			end := strings.IndexByte(line[i+1:], c)
+			if end < 0 || !flow {
+				return 0
+			}
+			i += end + 1
+		}
+	}
+	return 0
 }
 
 // startsValue reports whether a value begins behind this text of a flow collection.

@@ -18,6 +18,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (l *loader) expand(n *yaml.Node, text string, secret bool) (expanded string, resolved bool) {
 	resolved = true
 	found := false
+	var outside []string
 	expanded = placeholder.ReplaceAllStringFunc(text, func(ref string) string {
 		if strings.HasPrefix(ref, "$$") {
 			return ref[1:]
@@ -26,11 +27,7 @@ func (l *loader) expand(n *yaml.Node, text string, secret bool) (expanded string
 		name := ref[2 : len(ref)-1]
 		value, m := l.lookup(name)
 		if m.isZero() {
-			if secret {
-				l.hide(value)
-			} else {
-				l.shield(value)
-			}
+			outside = append(outside, value)
 			return value
 		}
 		resolved = false
@@ -41,6 +38,15 @@ func (l *loader) expand(n *yaml.Node, text string, secret bool) (expanded string
 		}
 		return ref
 	})
+	for _, value := range outside {
+		if secret {
+			l.hide(value)
+			continue
+		}
+		for _, part := range inAddress(expanded, value) {
+			l.hide(part)
+		}
+	}
 	if secret && found && resolved && expanded != text {
 		l.hide(expanded) // "Bearer …" as a whole
 	}
@@ -51,6 +57,28 @@ func (l *loader) expand(n *yaml.Node, text string, secret bool) (expanded string
 		l.fail(spotOf(n), "", words("this secret is empty", "este segredo está vazio"))
 	}
 	return expanded, resolved
+}
+
+// inAddress is what of a value stands where addresses have secrets: in front of the host, or behind the question mark.
+// All else that comes in (addresses, user names, identifiers) may be shown: who looks for a mistake must see it.
+func inAddress(text, value string) (parts []string) {
+	_, rest, isAddress := strings.Cut(text, "://")
+	if !isAddress || value == "" {
+		return nil
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	host, _, _ := strings.Cut(rest, "/")
+	user := host[:max(strings.LastIndex(host, "@"), 0)]
+	for _, part := range []string{user, query} {
+		switch {
+		case part == "":
+		case strings.Contains(part, value):
+			parts = append(parts, value)
+		case strings.Contains(value, part): // the whole address came in
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // lookup asks the outside for one reference.

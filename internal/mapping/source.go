@@ -12,17 +12,26 @@ import (
 )
 
 // sourceKinds are the systems that records come from.
-var sourceKinds = []string{"pipedrive", "generic", "hubspot", "rdstation", "kommo", "whatsapp", "omniflow"}
+var sourceKinds = []string{"pipedrive", "generic"}
+
+// laterKinds are systems that people look for and that are no kind of source yet, with what to do until then.
+var laterKinds = map[string]message{
+	"hubspot": readGenerically("hubspot"), "rdstation": readGenerically("rdstation"), "kommo": readGenerically("kommo"), "omniflow": readGenerically("omniflow"),
+	"whatsapp": words("whatsapp is no kind of source yet: kind: generic reads what a gateway posts for it", "whatsapp ainda não é um tipo de fonte: kind: generic lê o que um gateway envia por ele"),
+}
+
+func readGenerically(kind string) message {
+	return words("%s is no kind of source yet: kind: generic reads its webhooks and lists", "%s ainda não é um tipo de fonte: kind: generic lê os webhooks e as listas dele", kind)
+}
 
 var (
-	withAPI = []string{"pipedrive", "hubspot", "rdstation", "kommo", "omniflow"}
+	withAPI = []string{"pipedrive"}
 	generic = []string{"generic"}
 )
 
 func (s *Source) table() []key {
-	ours := words("source %s", "a fonte %s", s.Name)
 	return []key{
-		{name: "kind", must: true, value: text(&s.Kind, sourceKinds...), doc: "The system that records come from. `generic` is any JSON webhook and any JSON list API, described here."},
+		{name: "kind", must: true, value: textValue{to: &s.Kind, options: sourceKinds, later: laterKinds}, doc: "The system that records come from. `generic` is any JSON webhook and any JSON list API, described here."},
 		{name: "webhook", value: group(&s.Webhook, words("webhook", "webhook"), (*Webhook).table), doc: "How a sender of webhooks proves who it is. Without it this source has no webhook and is only listed."},
 		{name: "api", only: withAPI, value: group(&s.API, words("api", "api"), (*API).table), doc: "How the system's own API is reached, to list records and to fetch them."},
 		{name: "event", only: generic, value: group(&s.Event, words("event", "event"), (*Event).table), doc: "Where the parts of an event are in a webhook's body, as dotted paths."},
@@ -31,22 +40,18 @@ func (s *Source) table() []key {
 		{name: "fetch", only: generic, value: group(&s.Fetch, words("fetch", "fetch"), (*Fetch).table), doc: "How to get records by id, for webhooks that carry only ids."},
 		{name: "reconcile", value: inline(&s.Reconcile, words("reconcile", "reconcile"), (*Schedule).table, nil), doc: "When to ask the source by itself, as cron expressions in the time zone of `defaults`."},
 		{name: "area", value: textValue{to: &s.Area, check: goodArea, example: "84"}, doc: "The area code (DDD) of numbers that are written without one. Such a number may create a contact, never match one with another name."},
-		{name: "with", value: textsValue{to: &s.With, check: func(l *loader, n *yaml.Node, _ string) {
-			l.fail(spotOf(n), "", words("with is not possible yet: %s gives the records as they are", "with ainda não é possível: %s dá os registros como são", ours))
-		}}, doc: "Other records that should come along. Not possible yet."},
 		{name: "silent_hours", value: integer(&s.SilentHours, 1, 8760), doc: "After how many hours without a webhook `notify` is told. Not said: never."},
 	}
 }
 
 func (a *API) table() []key {
 	return []key{
-		{name: "base_url", value: textValue{to: &a.BaseURL, check: goodURL, example: "https://acme.pipedrive.com"}, doc: "Where the API is."},
+		{name: "base_url", value: textValue{to: &a.BaseURL, check: goodURL, example: "https://acme.pipedrive.com"}, doc: "Where the API is. `https://api.pipedrive.com` when not said."},
 		{name: "token", must: true, value: secret(&a.Token), doc: "The access token."},
-		{name: "auth", value: text(&a.Auth, "token", "bearer"), doc: "`pipedrive`: `token` sends x-api-token, `bearer` an OAuth token. `token` when not said."},
-		{name: "per_day", value: integer(&a.PerDay, 1, 100_000_000), doc: "The budget of a day in the system's own units. The kind's own when not said."},
-		{name: "per_two_secs", value: integer(&a.PerTwoSecs, 1, 10_000), doc: "How many calls in two seconds. The kind's own when not said."},
-		{name: "properties", value: textsValue{to: &a.Properties}, doc: "`hubspot`: the properties to ask for."},
-		{name: "prefix", value: text(&a.Prefix), doc: "`hubspot`: the path before the objects, such as `/crm/v3`."},
+		{name: "auth", value: text(&a.Auth, "token", "bearer"), doc: "How the token is sent: `token` as x-api-token, `bearer` as an OAuth token. `token` when not said."},
+		{name: "per_day", value: integer(&a.PerDay, 1, 100_000_000), doc: "The account's token budget of a day, of which a call takes ten. That of the smallest plan, 30,000, when not said."},
+		{name: "per_two_secs", value: integer(&a.PerTwoSecs, 1, 10_000), doc: "How many calls the account's plan allows in two seconds; syncer takes six tenths of them. 20 when not said."},
+		{name: "properties", value: textsValue{to: &a.Properties}, doc: "Fields to ask for that are not sent otherwise, such as `marketing_status` (`include_fields`)."},
 	}
 }
 
@@ -233,16 +238,8 @@ func or(options ...string) string {
 	return ""
 }
 
-// apiDefaults are the addresses of systems that have one for everybody.
-var apiDefaults = map[string]string{
-	"pipedrive": "https://api.pipedrive.com", "hubspot": "https://api.hubapi.com", "rdstation": "https://api.rd.services", "omniflow": "https://api.omniflow.com.br",
-}
-
 func (l *loader) checkAPI(s *Source, sec section) {
 	if !slices.Contains(withAPI, s.Kind) {
-		if s.Kind == "whatsapp" && s.Reconcile != (Schedule{}) {
-			l.fail(sec.at("reconcile"), "", words("whatsapp has no list to reconcile with", "o whatsapp não tem uma lista com que reconciliar"))
-		}
 		return
 	}
 	if s.API == nil {
@@ -251,14 +248,8 @@ func (l *loader) checkAPI(s *Source, sec section) {
 		}
 		return
 	}
-	if s.API.BaseURL == "" {
-		if s.API.BaseURL = apiDefaults[s.Kind]; s.API.BaseURL == "" && sec.has("api") {
-			l.fail(sec.at("api"), "", words("base_url is missing: such as https://acme.kommo.com", "falta base_url: como https://acme.kommo.com"))
-		}
-	}
-	if s.Kind == "pipedrive" {
-		s.API.Auth = or(s.API.Auth, "token")
-	}
+	s.API.BaseURL = or(s.API.BaseURL, "https://api.pipedrive.com")
+	s.API.Auth = or(s.API.Auth, "token")
 }
 
 func (l *loader) checkGeneric(s *Source, sec section) {

@@ -5,7 +5,7 @@ import "syncer/internal/contact"
 // Source says where records come from. Kind decides which of the other parts are allowed.
 type Source struct {
 	Name      string
-	Kind      string // pipedrive, generic, hubspot, rdstation, kommo, whatsapp, omniflow
+	Kind      string // pipedrive, generic
 	Webhook   *Webhook
 	API       *API     // kinds with an API of their own
 	Event     *Event   // generic: where the event's parts are in the body
@@ -15,7 +15,6 @@ type Source struct {
 	Reconcile Schedule // empty expressions: never
 	// Phones are the rules for numbers of this source; Country comes from the defaults.
 	Area string // default area code
-	With []string
 	// Silent is after how many hours without a webhook notify is told; 0 is never.
 	SilentHours int
 }
@@ -35,19 +34,16 @@ type Webhook struct {
 	Tolerance int      // seconds; 300 by default where a timestamp is signed
 	Decode    string   // generic: json, form, php_form
 	MaxBytes  int64    // default 1 MiB
-	Verify    string   // whatsapp: verify token of the GET challenge
-	Account   string   // kommo: expected subdomain
 }
 
 // API is how an API with a known shape is reached.
 type API struct {
 	BaseURL    string
 	Token      string
-	Auth       string // pipedrive: token (x-api-token) or bearer
-	PerDay     int    // the source's own budget in its own tokens; 0 is the kind's default
-	PerTwoSecs int    // burst limit
-	Properties []string
-	Prefix     string
+	Auth       string   // pipedrive: token (x-api-token) or bearer
+	PerDay     int      // the source's own budget in its own tokens; 0 is the kind's default
+	PerTwoSecs int      // burst limit
+	Properties []string // further fields to ask for
 }
 
 // Event names the parts of a webhook body by dotted paths.

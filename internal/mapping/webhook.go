@@ -9,11 +9,6 @@ import (
 // authKinds are the ways in which a sender of webhooks can prove who it is, by kind of source.
 var authKinds = map[string][]string{
 	"pipedrive": {"basic", "path_token", "none"},
-	"hubspot":   {"hubspot_v3", "hubspot_v2", "path_token", "none"},
-	"rdstation": {"static_header", "path_token", "none"},
-	"kommo":     {"path_token", "none"},
-	"whatsapp":  {"hmac", "none"},
-	"omniflow":  {"hmac", "path_token", "none"},
 	"generic":   {"basic", "static_header", "bearer", "path_token", "hmac", "standard_webhooks", "stripe", "hubspot_v3", "hubspot_v2", "none"},
 }
 
@@ -34,16 +29,7 @@ func (w *Webhook) table() []key {
 		{name: "tolerance", value: integer(&w.Tolerance, 1, 86400), doc: "How many seconds a signed time may be away from ours. 300 when not said."},
 		{name: "decode", value: text(&w.Decode, "json", "form", "php_form"), doc: "How the body is written. `json` when not said."},
 		{name: "max_bytes", value: integer(&w.MaxBytes, 1024, 64<<20), doc: "The largest body that is taken. 1 MiB when not said."},
-		{name: "verify", value: secret(&w.Verify), doc: "`whatsapp`: the verify token that Meta sends once."},
-		{name: "account", value: text(&w.Account), doc: "`kommo`: the subdomain that must stand in the body."},
 	}
-}
-
-// webhookDefaults are the signatures of senders that have a fixed one.
-var webhookDefaults = map[string]Webhook{
-	"whatsapp": {Header: "X-Hub-Signature-256", Algorithm: "sha256", Encoding: "hex", Prefix: "sha256="},
-	"omniflow": {Header: "x-omniflow-signature-256", Algorithm: "sha256", Encoding: "hex", Prefix: "sha256="},
-	"kommo":    {Decode: "php_form"},
 }
 
 // authKeys are the keys that each way of proving needs, and those that it may have.
@@ -77,23 +63,13 @@ func (l *loader) checkWebhook(s *Source, sec section) {
 	if w.Auth == "none" {
 		l.warn(here.value("auth"), "", words("anybody could post here, so only callers on this machine are let in", "qualquer um poderia enviar, por isso só quem está nesta máquina entra"))
 	}
-	preset := webhookDefaults[s.Kind]
 	rule := authKeys[w.Auth]
 	for _, name := range rule.must {
-		if !here.has(name) && !(name == "header" && preset.Header != "") {
+		if !here.has(name) {
 			l.fail(here.value("auth"), "", words("auth: %s also needs %s", "auth: %s também precisa de %s", w.Auth, name))
 		}
 	}
 	general := []string{"auth", "decode", "max_bytes"}
-	if s.Kind == "whatsapp" {
-		general = append(general, "verify")
-		if !here.has("verify") {
-			l.fail(here.start(), "", words("verify is missing: the token that Meta sends once to see that the address is yours", "falta verify: o token que a Meta envia uma vez para ver que o endereço é seu"))
-		}
-	}
-	if s.Kind == "kommo" {
-		general = append(general, "account")
-	}
 	for name := range here.keys {
 		if !slices.Contains(slices.Concat(general, rule.must, rule.may), name) && isWebhookKey(name) {
 			l.fail(here.at(name), "", words("%s does nothing with auth: %s", "%s não faz nada com auth: %s", name, w.Auth))
@@ -112,7 +88,7 @@ func (l *loader) checkWebhook(s *Source, sec section) {
 	if w.Template == "{body}" && w.Timestamp != "" {
 		l.fail(here.value("template"), "", words("the time is not signed: write \"{timestamp}.{body}\", or leave timestamp away", "o tempo não é assinado: escreva \"{timestamp}.{body}\", ou retire timestamp"))
 	}
-	w.fill(preset)
+	w.fill()
 }
 
 func isWebhookKey(name string) bool {
@@ -120,12 +96,10 @@ func isWebhookKey(name string) bool {
 }
 
 // fill sets what was not said.
-func (w *Webhook) fill(preset Webhook) {
+func (w *Webhook) fill() {
 	if w.Auth == "hmac" {
-		w.Header = or(w.Header, preset.Header)
-		w.Algorithm = or(w.Algorithm, preset.Algorithm, "sha256")
-		w.Encoding = or(w.Encoding, preset.Encoding, "hex")
-		w.Prefix = or(w.Prefix, preset.Prefix)
+		w.Algorithm = or(w.Algorithm, "sha256")
+		w.Encoding = or(w.Encoding, "hex")
 		if w.Timestamp != "" {
 			w.Template = or(w.Template, "{timestamp}.{body}")
 		}
@@ -138,7 +112,7 @@ func (w *Webhook) fill(preset Webhook) {
 	if w.Tolerance == 0 && signedTime {
 		w.Tolerance = 300
 	}
-	w.Decode = or(w.Decode, preset.Decode, "json")
+	w.Decode = or(w.Decode, "json")
 	if w.MaxBytes == 0 {
 		w.MaxBytes = 1 << 20
 	}

@@ -61,6 +61,9 @@ func closest(word string, candidates []string) (string, bool) {
 	return best, best != ""
 }
 
+// Near finds the name that was probably meant by one that does not exist.
+func Near(name string, names []string) (string, bool) { return closest(name, names) }
+
 // distance is the number of insertions, deletions, replacements and swaps of neighbours between two words.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)

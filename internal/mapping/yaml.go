@@ -87,13 +87,17 @@ func (f *file) syntax(err *yaml.LoadError) {
 	}
 	has := func(s string) bool { return strings.Contains(err.Message, s) }
 	open := words("the quote that opens here is never closed", "a aspa aberta aqui nunca é fechada")
+	goesOn := textThatGoesOn(f.line(at.line))
 	switch unclosed := f.unclosedQuote(at.line); {
+	case goesOn > 0:
+		at, m = spot{at.line, goesOn, 1}, words("the value ends with the quoted text, and more stands behind it: put the whole expression in single quotes",
+			"o valor termina no texto entre aspas, e há mais depois dele: coloque a expressão inteira entre aspas simples")
 	case strings.Contains(err.ContextMsg, "quoted scalar"):
 		at, m = spot{err.ContextMark.Line, err.ContextMark.Column, 1}, open
 	case unclosed.line > 0:
 		at, m = unclosed, open
 	case strings.Contains(err.ContextMsg, "alias"), strings.Contains(err.ContextMsg, "anchor"), has("unknown anchor"):
-		if start := valueColumn(f.line(at.line)); start <= at.col {
+		if start := starColumn(f.line(at.line)); start <= at.col {
 			at.col = start
 		}
 		m = words("a value cannot start with * or &: put it in quotes", "um valor não pode começar com * ou &: coloque-o entre aspas")
@@ -143,10 +147,21 @@ func valueColumn(line string) int {
 	return utf8.RuneCountInString(valueStart.FindString(line)) + 1
 }
 
+// starColumn is where the value of a line begins that starts with * or &: in the middle of the line inside { } or [ ].
+func starColumn(line string) int {
+	start := len(valueStart.FindString(line))
+	for i := start; i < len(line); i++ {
+		if strings.ContainsRune("*&", rune(line[i])) && startsValue(line[start:i]) {
+			return utf8.RuneCountInString(line[:i]) + 1
+		}
+	}
+	return valueColumn(line)
+}
+
 // asksForQuotes reports whether quotes are the likely cure of a line that YAML refused.
 func asksForQuotes(line string) bool {
 	value := line[len(valueStart.FindString(line)):]
-	return strings.Contains(value, "=") || strings.Contains(value, "${") || strings.Contains(value, ": ") ||
+	return textThatGoesOn(line) > 0 || strings.Contains(value, "=") || strings.Contains(value, "${") || strings.Contains(value, ": ") ||
 		value != "" && strings.ContainsRune("*&@%`[!", rune(value[0]))
 }
 

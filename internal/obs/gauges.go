@@ -34,7 +34,7 @@ type TargetGauges struct {
 // SourceGauges are those of one source.
 type SourceGauges struct {
 	Source string
-	Silent time.Duration // since the last webhook; 0: there was none, and then there is no series
+	Silent time.Duration // since the last webhook, or the start; 0: it sends none, and then there is no series
 }
 
 // BudgetGauges are the calls of one scope of one place: target/name or source/name.
@@ -66,13 +66,13 @@ func (g *gauges) describe() {
 	g.paused = desc("paused", "1 while the target is not used.", "target")
 	g.linked = desc("linked", "People linked to a contact.", "target")
 	g.mirror = desc("mirror_age_seconds", "Since the target's contacts were last read.", "target")
-	g.silent = desc("source_silent_seconds", "Since the source last sent a webhook.", "source")
+	g.silent = desc("source_silent_seconds", "Since the source last sent a webhook, or since the start when none came.", "source")
 	g.used = desc("budget_used", "Calls in the last hour.", "place", "scope")
 	g.limit = desc("budget_limit", "Calls an hour that are allowed.", "place", "scope")
 	g.bytes = desc("store_bytes", "Size of the state file.")
 	g.free = desc("store_free_bytes", "Part of the state file that is free for reuse.")
-	g.max = desc("store_max_bytes", "Size to which the state file may grow.")
-	g.fullness = desc("store_fullness", "Used part of that size, 0 to 1. Bulk work stops at 0.8.")
+	g.max = desc("store_max_bytes", "Size to which the state file may grow. Only there with ?max= in SYNCER_STATE.")
+	g.fullness = desc("store_fullness", "How full the state is, 0 to 1: its size without what is free for reuse, of the size to which it may grow. Only there with ?max= in SYNCER_STATE. Bulk work stops at 0.8.")
 	g.grouped = desc("changes_per_commit", "Changes that shared a commit, on average since the start.")
 	g.records = desc("records", "Records that are known.")
 	g.people = desc("people", "People that are known.")

@@ -34,7 +34,7 @@ func oneOf(set []string, value string) string {
 }
 
 // named are the names that a mapping file can give, and target/name and source/name.
-var named = regexp.MustCompile(`^(?:(?:source|target)/)?[a-z0-9][a-z0-9_-]{0,47}$`)
+var named = regexp.MustCompile(`^(?:(?:source|target)/)?[A-Za-z0-9][A-Za-z0-9_-]{0,47}$`)
 
 // name is a name of the mapping file as a label; "none" is what belongs to no source.
 func name(value string) string {

@@ -92,7 +92,7 @@ func spoken(t *testing.T) []string {
 }
 
 func TestLabelsAreBounded(t *testing.T) {
-	for value, want := range map[string]string{"": "none", "crm": "crm", "target/weni": "target/weni", "source/a_b-1": "source/a_b-1", "Weni": other, "a b": other, "x/y": other,
+	for value, want := range map[string]string{"": "none", "crm": "crm", "target/weni": "target/weni", "source/a_b-1": "source/a_b-1", "Weni": "Weni", "_weni": other, "a b": other, "x/y": other,
 		strings.Repeat("a", 49): other, "5584990000101@x": other} {
 		if got := name(value); got != want {
 			t.Errorf("name(%q) = %q, want %q", value, got, want)

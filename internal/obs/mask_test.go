@@ -88,7 +88,7 @@ func TestMask(t *testing.T) {
 
 func TestMaskKeepsWhatOperatorsNeed(t *testing.T) {
 	var secrets *obs.Secrets // none known
-	for _, text := range strings.Split(strings.TrimSpace(`
+	for text := range strings.SplitSeq(strings.TrimSpace(`
 crm/4821
 hubspot/512345678901
 loja/1234567890

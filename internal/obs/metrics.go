@@ -39,7 +39,7 @@ func NewMetrics() *Metrics {
 		delivered:  histogram("delivery_duration_seconds", "How long a delivery took.", []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}, "target"),
 		calls:      counter("calls_total", "HTTP calls to sources and targets; status none is a call without an answer.", "place", "method", "status"),
 		called:     histogram("call_duration_seconds", "How long a call took.", []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}, "place"),
-		runs:       counter("runs_total", "Runs that ended or stopped to wait, by state.", "source", "kind", "state"),
+		runs:       counter("runs_total", "Runs that ended or stopped to wait, by state; failed are also those that broke off and go on with the next.", "source", "kind", "state"),
 	}
 	m.gauges.describe()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "1; the labels say which build runs.",

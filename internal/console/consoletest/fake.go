@@ -2,6 +2,7 @@
 package consoletest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -128,9 +129,9 @@ func (f *Fake) Explain(_ context.Context, what string, show bool) (console.Expla
 	key := contact.Key{Source: "crm", ID: "4821"}
 	return console.Explanation{
 		Person: 17, Others: []state.PersonID{18},
-		Records: []console.ExplainRecord{{Key: key.String(), Arrived: ago(40 * time.Second), State: "live", Mapping: "customers",
+		Records: []console.ExplainRecord{{Key: key.String(), Arrived: ago(40 * time.Second), State: "live",
 			Version:  contact.Version{Source: us(time.Minute), Arrival: us(40 * time.Second)},
-			Says:     []contact.Step{{Attr: "name", New: mask("Maria das Dores", show)}, {Attr: "urns", New: number("5584990000101", show)}, {Attr: "fields.cidade", New: mask("Natal", show)}, {Attr: "labels.VIP", New: "VIP"}},
+			Says:     []console.Said{{Step: contact.Step{Attr: "name", New: mask("Maria das Dores", show)}, Mapping: "customers"}, {Step: contact.Step{Attr: "urns", New: number("5584990000101", show)}, Mapping: "customers"}, {Step: contact.Step{Attr: "fields.cidade", New: mask("Natal", show)}, Mapping: "customers"}, {Step: contact.Step{Attr: "labels.VIP", New: "VIP"}, Mapping: "customers"}},
 			Problems: []contact.Problem{{Attr: "fields.ultima_compra", Where: "mappings.yaml:41:24", Message: "this is not a date: it must be dd/mm/yyyy"}}}},
 		Targets: []console.ExplainTarget{
 			{Target: "weni", Contact: "0a52c0f2-7a44-4b0e-9a63-1f1a9c3d3b11", How: "adopted", State: "due", Due: ago(-3 * time.Second),
@@ -182,6 +183,32 @@ func (f *Fake) DropDead(_ context.Context, flt console.DeadFilter) (int, error) 
 // Quarantined implements console.Operations.
 func (f *Fake) Quarantined(_ context.Context, limit int) ([]console.QuarantineItem, error) {
 	return []console.QuarantineItem{{ID: 3, Source: "loja", At: ago(3 * time.Hour), Reason: "the body is not JSON: it ends too early", Bytes: 18344}}, f.call("quarantine", limit)
+}
+
+// QuarantineBody implements console.Operations.
+func (f *Fake) QuarantineBody(ctx context.Context, id uint64, show bool) (console.QuarantineBody, error) {
+	if err := f.call("quarantine show", id, show); err != nil || id != 3 {
+		return console.QuarantineBody{}, cmp.Or[error](err, console.Errorf(console.NotFound, "there is no webhook %d in quarantine", id))
+	}
+	b := console.QuarantineBody{QuarantineItem: console.QuarantineItem{ID: 3, Source: "loja", At: ago(3 * time.Hour), Reason: "the body is not JSON: it ends too early", Bytes: 18344},
+		Header: map[string]string{"Content-Type": "application/json"}}
+	if show {
+		b.Body = `{"id":"a-3","nome":"João Câmara"`
+	}
+	return b, nil
+}
+
+// RetryQuarantined implements console.Operations.
+func (f *Fake) RetryQuarantined(_ context.Context, id uint64) (console.Requeued, error) {
+	if id == 0 {
+		return console.Requeued{Read: 1, Left: 1, Reason: "the body is not JSON: it ends too early"}, f.call("quarantine retry", id)
+	}
+	return console.Requeued{Read: 1}, f.call("quarantine retry", id)
+}
+
+// DropQuarantined implements console.Operations.
+func (f *Fake) DropQuarantined(_ context.Context, id uint64) (int, error) {
+	return 1, f.call("quarantine drop", id)
 }
 
 // Reconcile implements console.Operations.
@@ -281,8 +308,11 @@ func (f *Fake) Conflicts(_ context.Context, show bool) ([]console.Conflict, erro
 }
 
 // ResolveConflict implements console.Operations.
-func (f *Fake) ResolveConflict(_ context.Context, id string) error {
-	return f.call("conflicts resolve", id)
+func (f *Fake) ResolveConflict(_ context.Context, id string) (console.Resolved, error) {
+	if id == "weni/shared/1" {
+		return console.Resolved{State: console.Standing, Message: "the cause still stands: two records with different names have this number; neither is written"}, f.call("conflicts resolve", id)
+	}
+	return console.Resolved{State: console.Settled, Message: "the conflict is settled; its records were looked at again"}, f.call("conflicts resolve", id)
 }
 
 // Link implements console.Operations.
