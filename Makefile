@@ -35,7 +35,7 @@ bench: ## measured figures, printed with both sides; ONLY=accept,walk chooses
 soak: ## the binary under load for an hour, or FOR=5m, and what grows meanwhile
 	$(GO) run ./bench/soak -for $(or $(FOR),1h)
 
-faults: ## the fault matrix: every simulator while networks and servers do their worst, about ten minutes
+faults: ## the fault matrix: every simulator while networks and servers do their worst, in two or three minutes; ONLY=column/fault chooses
 	cd e2e/faults && $(GO) run . $(if $(ONLY),-only '$(ONLY)')
 
 crash: ## kills the binary 200 times, or KILLS=1000, at every point that can be reached; SEED=N repeats

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestRootfs runs the file system of the image as its user, with nothing else around it: the binary needs no
-// shared library, no time zone files and no other folder to write to than /data.
-func TestRootfs(t *testing.T) {
+// rootfs makes the file system of the image.
+func rootfs(t *testing.T) string {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root may change the root folder")
 	}
@@ -30,6 +30,21 @@ func TestRootfs(t *testing.T) {
 			break
 		}
 	}
+	return root
+}
+
+// inside is a command as the container runs it: in its file system, as its user.
+func inside(root string, env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/syncer", args...)
+	cmd.Dir, cmd.Env = "/data", env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
+	return cmd
+}
+
+// TestRootfs runs the file system of the image as its user, with nothing else around it: the binary needs no
+// shared library, no time zone files and no other folder to write to than /data.
+func TestRootfs(t *testing.T) {
+	root := rootfs(t)
 	example, err := os.ReadFile("../mappings.example.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -39,11 +54,7 @@ func TestRootfs(t *testing.T) {
 	}
 	run := func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command("/syncer", args...)
-		cmd.Dir = "/"
-		cmd.Env = []string{"SYNCER_MAPPINGS=/mappings.yaml", "SYNCER_STATE=bolt:/data/syncer.db"}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
-		out, err := cmd.CombinedOutput()
+		out, err := inside(root, []string{"SYNCER_MAPPINGS=/mappings.yaml", "SYNCER_STATE=bolt:/data/syncer.db"}, args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("syncer %s: %v\n%s", strings.Join(args, " "), err, out)
 		}

@@ -343,7 +343,7 @@ func (s *said) quiet() {
 	s.await("it is quiet", func() (bool, error) {
 		now := s.status()
 		return now.Mapless == 0 && !slices.ContainsFunc(now.Targets, func(t console.TargetStatus) bool {
-			again := strings.Contains(t.Doing, "are tried again") && !strings.Contains(t.Doing, "delivering")
+			again := strings.Contains(t.Doing, "tried again") && !strings.Contains(t.Doing, "delivering")
 			return pending(now, t.Name) > now.Mapless && !again && t.Paused == nil
 		}), nil
 	})
@@ -425,7 +425,7 @@ func (s *said) commands() string {
 	records = append(records, "loja/c-1", "loja/c-2", "loja/c-3", "loja/c-4", "loja/c-5", "parceiro/p-1", "parceiro/p-2", "balcao/p-1", "84990007731", "+55 (84) 99000-7731",
 		"whatsapp:5584990007731", "tel:+5584990001234", "mailto:"+cast[1].email)
 	commands := [][]string{{"status"}, {"dead", "list"}, {"conflicts", "list"}, {"quarantine", "list"}, {"check"}, {"check", "--offline"}, {"env"}, {"hooks", "list"},
-		{"hooks", "install", "crm"}, {"plan"}, {"health"}, {"version"}, {"explain", "nobody/1"}, {"link", "crm/1", "weni", "no-uuid"}, {"unlink", "loja/c-5", "weni"},
+		{"hooks", "install", "crm"}, {"plan"}, {"runs"}, {"runs", "crm-full-1"}, {"quarantine", "show", "1"}, {"quarantine", "retry", "--all"}, {"health"}, {"version"}, {"explain", "nobody/1"}, {"link", "crm/1", "weni", "no-uuid"}, {"unlink", "loja/c-5", "weni"},
 		{"undo", "crm-full-1"}, {"apply", s.path("plan.json"), "--only", "crm/999"}, {"forget", "84990001234", "--yes"}}
 	var letters []struct{ ID string }
 	if r := s.cmd("dead", "list", "--output", "json"); json.Unmarshal([]byte(r.Stdout), &letters) == nil {

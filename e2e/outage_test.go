@@ -93,7 +93,7 @@ func TestWhatIsTriedAgainSaysWhy(t *testing.T) {
 	_, hook := w.create(someone("Cliente 0", "84990000100"))
 	w.send(hook)
 	w.settle("atendimento", "omniflow")
-	const says = "1 people are tried again, the first in "
+	const says = "1 person is tried again, the first in "
 	w.await("status says that it is tried again", func() (bool, error) { return strings.Contains(target(w.status(), "weni").Doing, says), nil })
 	if out := w.ok("status"); !strings.Contains(out, says) || !strings.Contains(out, "it failed (HTTP 500)") {
 		t.Errorf("syncer status:\n%s", out)

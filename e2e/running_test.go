@@ -339,8 +339,11 @@ func TestExitCodes(t *testing.T) {
 		{0, env, []string{"reconcile", "crm"}},
 		{1, env, []string{"explain", "crm/99999"}},
 		{1, env, []string{"apply", "crm-full-99"}},
-		{1, env, []string{"pause", "nobody"}},
-		{1, env, []string{"reconcile", "nobody"}},
+		{2, env, []string{"pause", "nobody"}},
+		{2, env, []string{"reconcile", "nobody"}},
+		{2, env, []string{"reconcile", "crm", "--limit", "0"}},
+		{2, env, []string{"apply", "crm-full-1", "--only", ""}},
+		{2, env, []string{"dead", "list", "--target", "wenni"}},
 		{1, env.With("SYNCER_LISTEN", w.freeAddr()), []string{"health"}},
 		{1, env.With("PIPEDRIVE_TOKEN", "outro"), []string{"check"}},
 		{1, env, []string{"serve"}}, // the port is taken

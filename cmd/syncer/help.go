@@ -10,7 +10,7 @@ import (
 // headings are the words that cobra puts between our own.
 var headings = strings.NewReplacer("\nUsage:\n", "\nUso:\n", "\nExamples:\n", "\nExemplos:\n", "\nAvailable Commands:\n", "\nComandos:\n", "\nAdditional Commands:\n", "\nOutros comandos:\n",
 	"\nFlags:\n", "\nOpções:\n", "\nGlobal Flags:\n", "\nOpções de todos os comandos:\n", " [command]", " [comando]", " [flags]", " [opções]",
-	"\" [command] --help\" for more information about a command.", "", "\nUse \"", "\nEscreva \"", "--help\" for more information about a command.", "--help\" para saber mais de um comando.", "(default ", "(padrão ")
+	"\nUse \"", "\nEscreva \"", "--help\" for more information about a command.", "--help\" para saber mais de um comando.", "(default ", "(padrão ")
 
 // helpful makes the tree of commands explain itself in the reader's language.
 func (c *cli) helpful(root *cobra.Command) {

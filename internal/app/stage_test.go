@@ -108,11 +108,12 @@ func (s *stage) check() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	text := r.Diagnostics.String()
+	var text strings.Builder
+	text.WriteString(r.Diagnostics.String())
 	for _, l := range r.Lines {
-		text += fmt.Sprintf("%s %s: %s\n", l.Level, l.About, l.Text)
+		fmt.Fprintf(&text, "%s %s: %s\n", l.Level, l.About, l.Text)
 	}
-	return text
+	return text.String()
 }
 
 func says(t *testing.T, text string, words ...string) {

@@ -172,11 +172,12 @@ func (w Words) Told(text string) string {
 			continue
 		}
 		pieces := strings.Split(strings.ReplaceAll(t.pt, "%%", "%"), "%s")
-		said := pieces[0]
+		var said strings.Builder
+		said.WriteString(pieces[0])
 		for i, part := range m[1:] {
-			said += w.Told(part) + pieces[i+1]
+			said.WriteString(w.Told(part) + pieces[i+1])
 		}
-		return said
+		return said.String()
 	}
 	if what, rest, ok := strings.Cut(text, ": "); ok { // what was being tried stands in front
 		return what + ": " + w.Told(rest)

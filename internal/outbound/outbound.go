@@ -123,7 +123,7 @@ func SameHost(base, link string) (string, error) {
 
 // LongList is the MaxBody for lists that cannot be asked for in smaller pages. Several answers may be in memory at once,
 // each more than once, so that everything else has less.
-const LongList = 64 << 20
+const LongList = 32 << 20
 
 // longestWait is what a Retry-After may ask for: a day's quota. More is a mistake of the other side, in its clock or its
 // units, and obeying it would silence syncer for as long.

@@ -186,7 +186,7 @@ func (f *Fake) Quarantined(_ context.Context, limit int) ([]console.QuarantineIt
 }
 
 // QuarantineBody implements console.Operations.
-func (f *Fake) QuarantineBody(ctx context.Context, id uint64, show bool) (console.QuarantineBody, error) {
+func (f *Fake) QuarantineBody(_ context.Context, id uint64, show bool) (console.QuarantineBody, error) {
 	if err := f.call("quarantine show", id, show); err != nil || id != 3 {
 		return console.QuarantineBody{}, cmp.Or[error](err, console.Errorf(console.NotFound, "there is no webhook %d in quarantine", id))
 	}
