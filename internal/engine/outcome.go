@@ -41,7 +41,7 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			w.answer(tx, &l)
 		}
 		w.record(tx, &l, outcome, failure, now)
-		orphan := j.link.Orphan && (outcome == "written" || outcome == "unchanged")
+		orphan := j.link.Orphan && w.whole == nil && (outcome == "written" || outcome == "unchanged")
 		if orphan {
 			w.giveUp(tx, &l)
 		}

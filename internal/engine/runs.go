@@ -11,6 +11,7 @@ import (
 
 	"syncer/internal/budget"
 	"syncer/internal/contact"
+	"syncer/internal/mapping"
 	"syncer/internal/state"
 )
 
@@ -55,6 +56,9 @@ func (e *Engine) Replan(ctx context.Context, run string) (moved []Planned, err e
 }
 
 func (c *Conductor) planRun(ctx context.Context, run string, step func(int)) (state.PlanSums, []Planned, error) {
+	if concerned, err := c.concerns(run); err != nil || !concerned {
+		return state.PlanSums{}, nil, err
+	}
 	if err := c.waitReady(ctx); err != nil {
 		return state.PlanSums{}, nil, err
 	}
@@ -62,6 +66,23 @@ func (c *Conductor) planRun(ctx context.Context, run string, step func(int)) (st
 		return state.PlanSums{}, nil, err
 	}
 	return c.planHeld(ctx, run, step)
+}
+
+// concerns reports whether a run has to do with the target: it holds somebody back there, or is of a source that writes
+// there. One that has not is planned although the target is down.
+func (c *Conductor) concerns(run string) (yes bool, err error) {
+	err = c.e.store.View(func(tx state.Tx) error {
+		r, _ := state.Runs.Get(tx, run)
+		yes = r.Source != "" && slices.ContainsFunc(c.e.plan.Mappings, func(m mapping.MappingInfo) bool {
+			return m.From == r.Source && slices.Contains(m.To, c.name)
+		})
+		for range state.Holds.Keys(tx, state.Prefix(run, c.name)) {
+			yes = true
+			break
+		}
+		return nil
+	})
+	return yes, err
 }
 
 // waitReady prepares the target if it is not, without waiting for one that is down: a plan against an unknown
@@ -469,20 +490,22 @@ func (e *Engine) heldElsewhere(tx state.Tx, run string, k state.LinkKey) bool {
 	return false
 }
 
-// HeldPeople counts the people whom a run holds back, at whatever targets.
-func (e *Engine) HeldPeople(run string) (n int, err error) {
+// HeldPeople counts the people whom a run holds back at some targets, or at any of them (nil).
+func (e *Engine) HeldPeople(run string, at func(target string) bool) (n int, err error) {
 	err = e.store.View(func(tx state.Tx) error {
-		n = HeldPeople(tx, run)
+		n = HeldPeople(tx, run, at)
 		return nil
 	})
 	return n, err
 }
 
-// HeldPeople counts the people whom a run holds back, at whatever targets.
-func HeldPeople(tx state.Tx, run string) int {
+// HeldPeople counts the people whom a run holds back at some targets, or at any of them (nil).
+func HeldPeople(tx state.Tx, run string, at func(target string) bool) int {
 	people := map[state.PersonID]struct{}{}
 	for k := range state.Holds.Keys(tx, state.Prefix(run)) {
-		people[k.Person] = struct{}{}
+		if at == nil || at(k.Target) {
+			people[k.Person] = struct{}{}
+		}
 	}
 	return len(people)
 }

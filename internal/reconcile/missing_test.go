@@ -56,7 +56,7 @@ func TestFullRunTakesOverHeldChanges(t *testing.T) {
 	if held.State != engine.RunHeld || full.State != engine.RunHeld || full.Held != 100 {
 		t.Fatalf("runs: %+v and %+v", held, full)
 	}
-	if n, err := r.engine.HeldPeople(held.ID); n != 0 || err != nil {
+	if n, err := r.engine.HeldPeople(held.ID, nil); n != 0 || err != nil {
 		t.Errorf("%d people are still held by the first, %v", n, err)
 	}
 }

@@ -203,7 +203,7 @@ func (r *Runner) save(ctx context.Context, run state.Run) error {
 	return r.Store.Update(ctx, func(tx state.Tx) error {
 		after := run
 		if after.State == engine.RunReleased || after.State == engine.RunDone {
-			if held := engine.HeldPeople(tx, run.ID); held > 0 {
+			if held := engine.HeldPeople(tx, run.ID, nil); held > 0 {
 				after.State, after.Held, after.Why = engine.RunHeld, held, "they changed since the plan was made"
 			}
 		}
@@ -357,7 +357,8 @@ func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
 // judge releases the finished plan or holds it. Where a target could not be planned, the run does not count as one
 // that was let through.
 func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned error) error {
-	people, err := r.Engine.HeldPeople(run.ID)
+	planned := func(target string) bool { _, ok := run.Plan[target]; return ok }
+	people, err := r.Engine.HeldPeople(run.ID, planned)
 	if err != nil {
 		return err
 	}
@@ -381,8 +382,7 @@ func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned e
 		return nil
 	}
 	n, err := r.Engine.Release(ctx, run.ID, func(p engine.Planned) bool {
-		_, planned := run.Plan[p.Target]
-		return planned && (ask.Choose == nil || ask.Choose(p))
+		return planned(p.Target) && (ask.Choose == nil || ask.Choose(p))
 	}, ask.Limit)
 	if err != nil {
 		return err
@@ -499,7 +499,7 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 	}, limit); err != nil {
 		return done, err
 	}
-	if run.Held, err = r.Engine.HeldPeople(id); err != nil {
+	if run.Held, err = r.Engine.HeldPeople(id, nil); err != nil {
 		return done, err
 	}
 	if run.Held == 0 {
@@ -531,7 +531,7 @@ func (r *Runner) Undo(ctx context.Context, id string) (state.Run, error) {
 	if err != nil {
 		run.Why += "; not all of it could be compared: " + err.Error()
 	}
-	if run.Held, err = r.Engine.HeldPeople(undo); err == nil && run.Held == 0 {
+	if run.Held, err = r.Engine.HeldPeople(undo, nil); err == nil && run.Held == 0 {
 		run.State, run.Why = engine.RunDone, "there is nothing left to take back of "+id
 	}
 	return run, errors.Join(err, r.save(ctx, run))

@@ -86,7 +86,7 @@ func TestLimitCountsPeople(t *testing.T) {
 	if n := len(r.weni.Contacts()); n != 5 {
 		t.Errorf("%d contacts at Weni", n)
 	}
-	if left, err := r.engine.HeldPeople(run.ID); left != 15 || err != nil {
+	if left, err := r.engine.HeldPeople(run.ID, nil); left != 15 || err != nil {
 		t.Errorf("%d people are held, %v", left, err)
 	}
 }
