@@ -95,7 +95,15 @@ func (c *checker) source(ctx context.Context, a *App, spec mapping.Source) {
 		}
 		c.add("ok", about, "reconcile.%s runs next %s (%s)", "reconcile.%s roda em %s (%s)", s.name, strings.Join(times, ", "), c.plan.Location)
 	}
-	if spec.Reconcile.Full == "" && spec.Reconcile.Changes == "" {
+	switch way := map[string]string{"generic": "list", "pipedrive": "api"}[spec.Kind]; {
+	case spec.Reconcile.Full != "" || spec.Reconcile.Changes != "":
+	case spec.API == nil && spec.List == nil:
+		c.add("warning", about, "it is never reconciled: webhooks that are lost stay lost. That needs %s, the way to read its records, and reconcile: {full: \"7 2 * * *\"}",
+			"nunca é reconciliada: webhooks perdidos ficam perdidos. Isso precisa de %s, o modo de ler os registros, e de reconcile: {full: \"7 2 * * *\"}", way)
+	case spec.List != nil && spec.List.Since == nil:
+		c.add("warning", about, "it is never reconciled: webhooks that are lost stay lost. Add reconcile: {full: \"7 2 * * *\"}",
+			"nunca é reconciliada: webhooks perdidos ficam perdidos. Acrescente reconcile: {full: \"7 2 * * *\"}")
+	default:
 		c.add("warning", about, "it is never reconciled: webhooks that are lost stay lost. Add reconcile: {changes: \"*/15 * * * *\", full: \"7 2 * * *\"}",
 			"nunca é reconciliada: webhooks perdidos ficam perdidos. Acrescente reconcile: {changes: \"*/15 * * * *\", full: \"7 2 * * *\"}")
 	}

@@ -308,6 +308,10 @@ func attention(s *console.Status, w console.Words, now time.Time) []string {
 	if s.Started.IsZero() {
 		add("no daemon runs: nothing is received, read or delivered until `syncer serve` runs", "nenhum daemon em execução: nada é recebido, lido ou entregue até que `syncer serve` rode")
 	}
+	if s.Store.Lost {
+		add("the state file was deleted or replaced while syncer has it open; nothing more is accepted. Rescue it with `syncer backup FILE`, stop syncer, put FILE in its place, start",
+			"o arquivo de estado foi apagado ou trocado com o syncer em execução; nada mais é aceito. Salve-o com `syncer backup ARQUIVO`, pare o syncer, ponha ARQUIVO no lugar e inicie")
+	}
 	if f := s.Store.Fullness(); f > 0.8 {
 		add("the state file is %d %% full: run `syncer compact`, or raise its maximum", "o arquivo de estado está %d %% cheio: rode `syncer compact` ou aumente seu máximo", int(f*100))
 	}

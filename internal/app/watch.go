@@ -211,6 +211,10 @@ func (w *watch) look(ctx context.Context) {
 			w.notify("work.behind", t.Name, w.a.say("%s: the oldest change waits since %s; %s", "%s: a mudança mais antiga aguarda desde %s; %s", t.Name, w.a.words().Stamp(t.Oldest), t.Doing), nil)
 		}
 	}
+	if s.Store.Lost {
+		w.notify("state.lost", "state", w.a.say("the state file was deleted or replaced while syncer has it open; nothing more is accepted",
+			"o arquivo de estado foi apagado ou trocado com o syncer em execução; nada mais é aceito"), nil)
+	}
 	if f := s.Store.Fullness(); f > 0.8 {
 		w.notify("state.full", "state", w.a.say("the state file is %d %% full", "o arquivo de estado está %d %% cheio", int(f*100)), nil)
 	}

@@ -42,6 +42,7 @@ type Stats struct {
 	Max     int64   `json:"max_bytes"`    // 0: no bound
 	Usable  int64   `json:"usable_bytes"` // what of Max rows may fill; the rest is for making room again
 	Fresh   bool    `json:"fresh"`        // created at this start
+	Lost    bool    `json:"lost"`         // deleted or replaced while it is open: nothing more is accepted
 	Commits uint64  `json:"commits"`
 	Grouped float64 `json:"changes_per_commit"`
 }

@@ -137,6 +137,9 @@ func (s *Store) Stats() state.Stats {
 		return out
 	}
 	defer f.users.Done()
+	if out.Lost = f.lost(s.path) != nil; out.Lost {
+		return out
+	}
 	info, err := os.Stat(s.path)
 	if err != nil {
 		return out
