@@ -123,6 +123,7 @@ func TestReconciliation(t *testing.T) {
 	took = stopwatch(t)
 	var changes state.Run
 	w.json(&changes, "reconcile", "crm")
+	changes = w.latest(changes.ID)
 	w.settleLong()
 	// It begins three minutes before the newest change that it knows, and everybody in this CRM is younger.
 	took("an incremental run over %d changes read %d people", some, changes.Records)
