@@ -82,6 +82,7 @@ func (w *work) unavailable(ctx context.Context, failure *contact.Error, now time
 	c.mu.Lock()
 	lastPass := c.breaker.lastPass
 	opened := !w.echo && c.breaker.fail(now, j.key.Person, failure.Error())
+	resting := c.breaker.rest != 0
 	c.mu.Unlock()
 	if opened {
 		c.log.Warn("the target does not answer; it rests", "error", failure)
@@ -102,6 +103,9 @@ func (w *work) unavailable(ctx context.Context, failure *contact.Error, now time
 		return
 	}
 	wait := retryIn(failure, j.link.Fails+1, now)
+	if resting && failure.Until.IsZero() {
+		wait = min(wait, firstRest) // nobody gets through: it is the breaker that says when somebody tries
+	}
 	if refused > 1 {
 		wait = max(wait, patient(j.link.Fails+1)) // others were answered: it is not the target that is away
 	}

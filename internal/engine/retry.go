@@ -44,7 +44,7 @@ const (
 	rejectAfter = 3 // failures of one person while others pass, or one more if they passed at the end only
 	giveUpAfter = 8 // failures of syncer's own on one person
 	firstRest   = 15 * time.Second
-	longestRest = 5 * time.Minute
+	longestRest = 2 * time.Minute
 )
 
 // breaker stops a target from being asked while it fails: after three failures in a row it rests, then lets

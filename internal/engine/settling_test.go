@@ -256,3 +256,27 @@ func TestJoinedWhileTheyAreWritten(t *testing.T) {
 		t.Errorf("the contact that syncer made is not deleted with its records")
 	}
 }
+
+// TestFewPeopleWhileTheEngineIsDown: the target answered 500 to everything for some minutes. Four people were waiting, took
+// turns at trying it, and had each failed so often by the end that they waited another hour.
+func TestFewPeopleWhileTheEngineIsDown(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
+		h.put("crm", 9, "Rita Melo", "84 98000-0009", nil)
+		_, err := h.Weni.Control.AddFault(sandbox.Fault{Path: "/api/v2/", Action: sandbox.FaultStatus, Status: 500})
+		h.must(err)
+		for i := 1; i <= 4; i++ {
+			_, err := h.Send(state.LaneLive, h.Books["crm"].Put(i, somebody(i)))
+			h.must(err)
+		}
+		h.Calls()
+		time.Sleep(10 * time.Minute)
+		if c := h.Calls(); c.Contacts() > 30 {
+			t.Errorf("%+v while it was down", c)
+		}
+		h.Weni.Control.ClearFaults()
+		time.Sleep(3 * time.Minute)
+		if n := len(h.Weni.Contacts()); n != 5 {
+			t.Errorf("%d contacts three minutes after it was back", n)
+		}
+	})
+}
