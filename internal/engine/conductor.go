@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"syncer/internal/budget"
 	"syncer/internal/contact"
 	"syncer/internal/state"
 )
@@ -271,6 +272,7 @@ func (c *Conductor) drop(p state.PersonID) {
 
 // prepare makes the target ready: the place is the one it was, and what it defines is known.
 func (c *Conductor) prepare(ctx context.Context, now time.Time) (next time.Time, ok bool) {
+	ctx = budget.WithLane(ctx, state.LaneLive) // somebody may be waiting who need not wait for what others use of the key
 	err := c.checkPlace(ctx)
 	if err == nil {
 		err = c.learn(ctx)
