@@ -280,23 +280,3 @@ func TestFewPeopleWhileTheEngineIsDown(t *testing.T) {
 		}
 	})
 }
-
-// TestThrottledWhileItStarts: the target asked for silence for two minutes just as syncer started. What it has to read
-// before anything else waited as bulk work does when somebody else uses the key, for eight minutes, and live work with it.
-func TestThrottledWhileItStarts(t *testing.T) {
-	simulate(t, lab.Options{}, func(h *hours) {
-		seconds := 30
-		_, err := h.Weni.Control.AddFault(sandbox.Fault{Path: "/api/", Action: sandbox.FaultThrottle, RetryAfter: &seconds})
-		h.must(err)
-		for i := 1; i <= 4; i++ {
-			_, err := h.Send(state.LaneLive, h.Books["crm"].Put(i, somebody(i)))
-			h.must(err)
-		}
-		time.Sleep(2 * time.Minute)
-		h.Weni.Control.ClearFaults()
-		time.Sleep(4 * time.Minute)
-		if n := len(h.Weni.Contacts()); n != 4 {
-			t.Errorf("%d contacts four minutes after it was over", n)
-		}
-	})
-}
