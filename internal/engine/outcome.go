@@ -49,7 +49,7 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		case done && (orphan || roused):
 			// Who they are without it is another question; what came meanwhile was not looked at.
 			state.Schedule(tx, j.key, &l, state.LaneBulk, now.Add(time.Second))
-		case outcome != "written" && !w.reread && !(outcome == "waiting" && w.wrote && w.withheld != nil):
+		case !w.changed(outcome):
 		case !done:
 			c.rest(j.key.Person, now)
 		case w.unfinished(&l):
@@ -71,6 +71,12 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		c.e.opts.Observer.Dead(c.name, state.DeadLetter{Target: c.name, Person: j.key.Person, Records: j.person.Records, Kind: failure.Kind, Message: failure.Error(), At: contact.Micros(now)})
 	}
 	c.observe(w, outcome, failure)
+}
+
+// changed reports whether the contact is another one than was compared, so that it must be compared again: it was
+// written, if only in part, or read anew.
+func (w *work) changed(outcome string) bool {
+	return outcome == "written" || w.reread || outcome == "waiting" && w.wrote && w.withheld != nil
 }
 
 // answer takes the questions about a person off the list that came up while they could not be delivered.

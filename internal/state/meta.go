@@ -89,15 +89,6 @@ func IsForgotten(tx Tx, id contact.Identity) bool {
 	return tx.Get(forgotten, keyed(Secret(tx), "identity", string(id))) != nil
 }
 
-// Remember takes erasure marks back, when a person asks to be kept again: that of the identity, and those of
-// the records that may come back.
-func Remember(tx Tx, id contact.Identity, keys ...contact.Key) {
-	tx.Delete(forgotten, keyed(Secret(tx), "identity", string(id)))
-	for _, k := range keys {
-		tx.Delete(forgotten, keyed(Secret(tx), "record", k.String()))
-	}
-}
-
 // Walked is the set of records that a run has seen, a bit a record, in chunks that are written with each page.
 const walkedChunk = 4096
 

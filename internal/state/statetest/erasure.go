@@ -33,15 +33,6 @@ var erasureRules = []rule{
 		b.expect(state.Forgotten, deletion("4821-secret", 1, 2))
 		b.expect(state.Accepted, contact.Event{Kind: contact.Erase, Key: crm("4821-secret")}) // asked again
 		b.expect(state.Accepted, upsert("other", 1, 1, "{}"))
-		b.update(func(tx state.Tx) {
-			rec, _ := state.Records.Get(tx, crm("4821-secret"))
-			state.DropRecord(tx, crm("4821-secret"), &rec)
-			state.Remember(tx, ana, crm("4821-secret"))
-			if state.IsForgotten(tx, ana) {
-				b.Error("somebody who came back is still forgotten")
-			}
-		})
-		b.expect(state.Accepted, upsert("4821-secret", 2, 2, "{}"))
 	}},
 	{"installations forget under keys of their own", func(b *bench) {
 		var one, two uint64
