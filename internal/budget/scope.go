@@ -22,6 +22,8 @@ const (
 	// A refusal blocks at least until the answers to calls under way are in, and never for ever.
 	leastBlock = 2 * time.Second
 	mostBlock  = 24 * time.Hour
+	// doubt is how long after a refusal live work believes in what others seem to use.
+	doubt = time.Minute
 )
 
 // rules decide about one scope. They are plain data without a lock, so that an estimate can play the
@@ -180,8 +182,14 @@ func (r *rules) windowReady(lane state.Lane, now time.Time, starts bool) time.Ti
 	return at
 }
 
+// liveReady believes in what others seem to use only for a moment after a refusal. That is a guess, which may be wrong by
+// all of the window; whoever waits for live work is better served by one more refusal, which says how long to wait.
 func (r *rules) liveReady(now time.Time, starts bool) time.Time {
-	mine, outside := r.mine(now), r.outside(now)
+	mine := r.mine(now)
+	if now.Sub(r.seen) >= doubt {
+		mine = float64(r.limit.PerHour)
+	}
+	outside := mine - float64(r.limit.Reserve)
 	room := 1.0
 	if starts && r.fair.isContested(now) {
 		room = r.piece()

@@ -280,3 +280,23 @@ func TestFewPeopleWhileTheEngineIsDown(t *testing.T) {
 		}
 	})
 }
+
+// TestThrottledWhileItStarts: the target asked for silence for two minutes just as syncer started. From four refusals in a
+// row the ledger concluded that somebody else used the whole window, and live work waited, in the end for an hour.
+func TestThrottledWhileItStarts(t *testing.T) {
+	simulate(t, lab.Options{}, func(h *hours) {
+		seconds := 30
+		_, err := h.Weni.Control.AddFault(sandbox.Fault{Path: "/api/", Action: sandbox.FaultThrottle, RetryAfter: &seconds})
+		h.must(err)
+		for i := 1; i <= 4; i++ {
+			_, err := h.Send(state.LaneLive, h.Books["crm"].Put(i, somebody(i)))
+			h.must(err)
+		}
+		time.Sleep(2 * time.Minute)
+		h.Weni.Control.ClearFaults()
+		time.Sleep(2 * time.Minute)
+		if n := len(h.Weni.Contacts()); n != 4 {
+			t.Errorf("%d contacts two minutes after it was over", n)
+		}
+	})
+}
