@@ -36,7 +36,8 @@ type Conductor struct {
 	breaker   breaker
 	ready     bool               // place checked, catalog learnt, definitions made
 	usable    time.Time          // when definitions made last may be used
-	refusals  int                // credential refusals in a row while the credential check passes
+	refusals  int                // credential refusals in a row, of different people, while the credential check passes
+	refuser   state.PersonID     // whose was the last
 	refused   map[string]refusal // definitions that the target does not let be made
 	strangers map[string]string  // labels whose name has come to mean another one, by folded name
 
@@ -263,6 +264,17 @@ func (c *Conductor) take(p state.PersonID) {
 	c.breaker.start()
 }
 
+// reserve keeps anybody from delivering to a person who is not being delivered to; drop ends it.
+func (c *Conductor) reserve(p state.PersonID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy[p] {
+		return false
+	}
+	c.busy[p] = true
+	return true
+}
+
 func (c *Conductor) drop(p state.PersonID) {
 	c.mu.Lock()
 	delete(c.busy, p)
@@ -367,7 +379,7 @@ func (c *Conductor) Resume(ctx context.Context) error {
 		c.e.opts.Observer.Paused(c.name, "", "")
 	}
 	c.mu.Lock()
-	c.ready, c.refusals = false, 0
+	c.ready, c.refusals, c.refuser = false, 0, 0
 	c.breaker = breaker{}
 	c.mu.Unlock()
 	c.Wake()

@@ -83,8 +83,11 @@ type work struct {
 	whole  *contact.Change
 	parked bool
 	reread bool // the contact was read again after the change was made out: it may differ in more
-	// withheld says why nothing but consent is written.
+	// onlyConsent says that nothing is written but that the person refused messages: see refuseFirst.
+	onlyConsent bool
+	// withheld says why something of what is desired is not written.
 	withheld *contact.Error
+	planning bool // nothing is written: the change is made out for people to see
 	read     bool // the contact was read from the target in this delivery
 	among    int  // people who shared the call that failed
 	vain     bool // a look-up for a contact whose create got no answer found nothing
@@ -96,44 +99,37 @@ func (w *work) deliver(ctx context.Context) {
 		w.undo(ctx)
 		return
 	}
-	if outcome, why := w.foregone(); outcome != "" {
+	outcome, why := w.foregone()
+	if (why != nil || j.link.Fails > 0) && w.refuseFirst(ctx, why) {
+		return
+	}
+	if outcome != "" {
 		w.end(ctx, outcome, why)
 		return
 	}
-	if err := w.meet(ctx); err != nil {
-		w.fail(ctx, err)
-		return
+	for _, stage := range []func(context.Context) error{w.meet, w.fetch, w.lookAgain} {
+		if err := stage(ctx); err != nil {
+			w.fail(ctx, err)
+			return
+		}
 	}
-	if err := w.fetch(ctx); err != nil {
-		w.fail(ctx, err)
-		return
-	}
-	w.diff()
-	if err := w.lookAgain(ctx); err != nil {
-		w.fail(ctx, err)
-		return
-	}
-	if slices.ContainsFunc(j.change.Steps, func(s contact.Step) bool { return s.Kept == keptElsewhere }) {
-		w.c.e.conflict(ctx, "duplicate/"+w.c.name+"/"+j.elsewhere[0], state.Conflict{Kind: "duplicate", Target: w.c.name, Contacts: append([]string{j.link.Contact}, j.elsewhere...),
-			Records: j.desired.Keys, Message: "the person's number stands in another contact too; it is not taken from there. Merge them by hand or delete the other"})
-		w.withheld = &contact.Error{Kind: contact.Conflict, Message: keptElsewhere + " (" + strings.Join(j.elsewhere, ", ") + ")", Names: j.elsewhere}
-	}
+	w.reportElsewhere(ctx)
 	if j.change.Empty() {
 		w.end(ctx, "unchanged", w.unmet())
 		return
 	}
-	if w.moved() {
-		w.hold(ctx, j.link.Run, "it changed at the target or the source since the plan was made")
-		return
-	}
-	if held, why := w.guarded(); held {
-		run := guardRun(w.c.name)
-		if w.c.e.opts.DryRun {
-			run = DryRun
+	if run, why := w.heldBack(); run != "" {
+		if !w.refuseFirst(ctx, nil) {
+			w.hold(ctx, run, why)
 		}
-		w.hold(ctx, run, why)
 		return
 	}
+	w.carryOut(ctx)
+}
+
+// carryOut writes the change that was made out.
+func (w *work) carryOut(ctx context.Context) {
+	j := w.j
 	if err := w.define(ctx); err != nil {
 		w.fail(ctx, err)
 		return
@@ -145,18 +141,13 @@ func (w *work) deliver(ctx context.Context) {
 	if w.lane == state.LaneBulk && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block && !j.link.Orphan {
 		w.putOffLabels()
 	}
-	err := w.write(ctx)
-	if contact.KindOf(err) == contact.Conflict && w.refusedBefore() && j.optedOut && len(j.change.AddURNs) > 0 && !j.change.Create {
-		// Somebody has the new number. That keeps nobody from being left alone who asked for it.
-		w.onlyConsent(contact.AsError(err))
-		w.diff()
-		err = w.write(ctx)
-	}
-	if err != nil {
-		w.fail(ctx, err)
+	if err := w.write(ctx); err != nil {
+		if !w.hopeless(err) || !w.refuseFirst(ctx, contact.AsError(err)) {
+			w.fail(ctx, err)
+		}
 		return
 	}
-	if j.change.Relabels() && w.c.bulkLabels() && !w.j.change.Create {
+	if j.change.Relabels() && w.c.bulkLabels() && !j.change.Create {
 		w.handedOver = true
 		w.c.labels.add(ctx, w)
 		return
@@ -165,6 +156,72 @@ func (w *work) deliver(ctx context.Context) {
 	if w.parked {
 		w.c.lot.park(j.key.Person, w.whole, w.c.e.now(), w.c.target.Rules().Can.BulkLabels)
 	}
+}
+
+// reportElsewhere asks people what becomes of a number that stands in another contact too.
+func (w *work) reportElsewhere(ctx context.Context) {
+	j := w.j
+	if !slices.ContainsFunc(j.change.Steps, func(s contact.Step) bool { return s.Kept == keptElsewhere }) {
+		return
+	}
+	w.c.e.conflict(ctx, "duplicate/"+w.c.name+"/"+j.elsewhere[0], state.Conflict{Kind: "duplicate", Target: w.c.name, Contacts: append([]string{j.link.Contact}, j.elsewhere...),
+		Records: j.desired.Keys, Message: "the person's number stands in another contact too; it is not taken from there. Merge them by hand or delete the other"})
+	w.withheld = &contact.Error{Kind: contact.Conflict, Message: keptElsewhere + " (" + strings.Join(j.elsewhere, ", ") + ")", Names: j.elsewhere}
+}
+
+// heldBack names the run that keeps the change back, and why; none when it may go.
+func (w *work) heldBack() (run, why string) {
+	if w.moved() {
+		return w.j.link.Run, "it changed at the target or the source since the plan was made"
+	}
+	held, why := w.guarded()
+	switch {
+	case !held:
+		return "", ""
+	case w.c.e.opts.DryRun:
+		return DryRun, why
+	}
+	return guardRun(w.c.name), why
+}
+
+// refuseFirst carries out that the person refused messages, and nothing else, where the rest of what is desired cannot
+// go or has to wait: nobody who asked to be left alone goes on getting messages for the sake of a name that the target
+// does not take. why says what is wrong with the rest; without a reason, the rest follows in another delivery. It reports
+// whether there was anything to carry out: then this delivery is over, or handed on.
+func (w *work) refuseFirst(ctx context.Context, why *contact.Error) bool {
+	j := w.j
+	if w.onlyConsent || !j.optedOut || j.link.Contact == "" || w.c.e.opts.DryRun {
+		return false
+	}
+	if err := w.fetch(ctx); err != nil {
+		w.fail(ctx, err)
+		return true
+	}
+	desired, change := j.desired, j.change
+	j.desired = contact.Desired{Keys: desired.Keys, Policy: desired.Policy}
+	w.diff()
+	if err := w.define(ctx); err != nil {
+		w.fail(ctx, err)
+		return true
+	}
+	if j.change.Empty() {
+		j.desired, j.change = desired, change
+		return false
+	}
+	w.onlyConsent, w.withheld, w.whole = true, why, nil
+	w.carryOut(ctx)
+	return true
+}
+
+// hopeless reports whether a change was refused in a way that trying again does not mend.
+func (w *work) hopeless(err error) bool {
+	switch contact.KindOf(err) {
+	case contact.Invalid:
+		return true
+	case contact.Conflict: // somebody has the new number
+		return w.refusedBefore() && len(w.j.change.AddURNs) > 0 && !w.j.change.Create
+	}
+	return false
 }
 
 // foregone tells how the delivery ends when that is known before anything is looked at; the outcome is empty when it
@@ -176,24 +233,15 @@ func (w *work) foregone() (outcome string, why *contact.Error) {
 		return "unchanged", nil
 	case len(j.desired.Blockers) > 0:
 		b := j.desired.Blockers[0]
-		why = &contact.Error{Kind: contact.Invalid, Message: strings.TrimSpace(b.Where + " " + b.Attr + ": " + b.Message)}
-		if !j.optedOut || j.link.Contact == "" {
-			return "dead", why
-		}
-		w.onlyConsent(why)
+		return "dead", &contact.Error{Kind: contact.Invalid, Message: strings.TrimSpace(b.Where + " " + b.Attr + ": " + b.Message)}
+	case j.forgotten && !j.desired.Leaving:
+		return "waiting", &contact.Error{Kind: contact.NoAddress, Message: "the person behind this number asked to be erased; no contact is made for it again"}
 	case j.link.TakenBack && !j.desired.Leaving:
 		return "waiting", &contact.Error{Kind: contact.Gone, Message: "the contact was taken back by an undo, and is made again when the source says something else"}
 	case j.link.Gone && !j.desired.Leaving && j.desired.Policy.OnGone != contact.Recreate:
 		return "waiting", &contact.Error{Kind: contact.Gone, Message: "the contact was deleted at the target by hand and is not made again (on_gone: tombstone)"}
 	}
 	return "", nil
-}
-
-// onlyConsent narrows the delivery to what says that the person refused messages, and keeps the reason why the rest is
-// withheld.
-func (w *work) onlyConsent(why *contact.Error) {
-	w.withheld = why
-	w.j.desired = contact.Desired{Keys: w.j.desired.Keys, Policy: w.j.desired.Policy}
 }
 
 // putOffLabels leaves the labels of the change to another delivery, which they can share with others.
@@ -232,10 +280,11 @@ func (w *work) get(ctx context.Context) error {
 
 func (w *work) diff() { w.j.change = w.c.compare(w.j, w.j.link.Link) }
 
-// lookAgain makes sure that a value which is written only because of what stood there is not written over something
+// lookAgain makes out the change, and makes sure that a value which is written only because of what stood there is not written over something
 // newer: that was seen a moment ago, or is read now.
 func (w *work) lookAgain(ctx context.Context) error {
 	j, c := w.j, w.c
+	w.diff()
 	if w.read || j.change.Create || !w.presumes() {
 		return nil
 	}
@@ -357,6 +406,9 @@ func (w *work) write(ctx context.Context) error {
 	}
 	if ch.Block {
 		w.decided = "block"
+		if w.c.bulkLabels() {
+			ch.AddLabels, ch.RemoveLabels = nil, nil // blocking empties the labels
+		}
 		j.calls++
 		if err := w.c.target.Block(ctx, j.link.Contact); err != nil {
 			return err
@@ -364,7 +416,7 @@ func (w *work) write(ctx context.Context) error {
 		seen := *j.observed
 		seen.Status, seen.Labels = contact.Blocked, nil
 		w.saw(seen)
-		ch.AddLabels, ch.RemoveLabels = nil, nil // blocking empties the labels
+		ch.AddLabels, ch.RemoveLabels = nil, nil
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (c *Conductor) pass(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.breaker.pass(now)
-	c.refusals = 0
+	c.refusals, c.refuser = 0, 0
 }
 
 // unavailable counts a failure against the target first. Only a person who failed again and again while
@@ -117,7 +117,9 @@ func (w *work) unauthorised(ctx context.Context, failure *contact.Error) {
 	c := w.c
 	err := c.checkPlace(ctx)
 	c.mu.Lock()
-	c.refusals++
+	if c.refuser != w.j.key.Person {
+		c.refusals, c.refuser = c.refusals+1, w.j.key.Person
+	}
 	refusals := c.refusals
 	c.mu.Unlock()
 	fails := w.j.link.Fails

@@ -97,7 +97,12 @@ func (e *Engine) fetch(ctx context.Context, name string, src source.Source) {
 		} else if ctx.Err() == nil {
 			failure := contact.AsError(err)
 			e.log.Warn("reading records from the source failed", "source", name, "records", len(ids), "kind", failure.Kind, "error", failure)
-			err = e.postpone(ctx, name, ids, func(fails int) time.Duration { return max(retryIn(failure, 1, began), readAgainIn(fails)) })
+			err = e.postpone(ctx, name, ids, func(rec *state.Record) time.Duration {
+				if failure.Kind != contact.Throttled { // that says nothing about the record
+					rec.Fails++
+				}
+				return max(retryIn(failure, 1, began), readAgainIn(rec.Fails))
+			})
 		}
 		if err != nil && ctx.Err() == nil {
 			e.log.Error("what was read from the source could not be stored", "source", name, "error", err)
@@ -141,7 +146,9 @@ func (e *Engine) acceptFetched(ctx context.Context, name string, asked []string,
 	})
 }
 
-func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+func always(d time.Duration) func(*state.Record) time.Duration {
+	return func(*state.Record) time.Duration { return d }
+}
 
 // readAgainIn is how long a record waits that could not be read so many times: one that never can be must not cost a
 // call every few seconds for ever.
@@ -149,14 +156,13 @@ func readAgainIn(fails int) time.Duration {
 	return min(time.Duration(fails*fails)*15*time.Second, time.Hour)
 }
 
-// postpone puts thin records off. by is told how often each has failed.
-func (e *Engine) postpone(ctx context.Context, name string, ids []string, by func(fails int) time.Duration) error {
+// postpone puts records off.
+func (e *Engine) postpone(ctx context.Context, name string, ids []string, by func(*state.Record) time.Duration) error {
 	return e.store.Update(ctx, func(tx state.Tx) error {
 		for _, id := range ids {
 			k := contact.Key{Source: name, ID: id}
 			if rec, ok := state.Records.Get(tx, k); ok && rec.Due != 0 {
-				rec.Fails++
-				state.Requeue(tx, k, &rec, rec.Lane, e.now().Add(by(rec.Fails)))
+				state.Requeue(tx, k, &rec, rec.Lane, e.now().Add(by(&rec)))
 				state.Records.Put(tx, k, rec)
 			}
 		}

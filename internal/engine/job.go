@@ -130,8 +130,8 @@ func (j *job) look(tx state.Tx) {
 		j.desired, j.wanted = orphaned(&j.link), true
 		j.optedOut = j.optedOut && !j.link.Guess
 	}
-	if id, ok := j.desired.Identity(); ok && j.link.Contact == "" && state.IsForgotten(tx, id) {
-		j.desired.Phone, j.forgotten = nil, true
+	if j.link.Contact == "" {
+		j.forget(tx)
 	}
 	j.share(tx)
 	if j.link.Contact != "" {
@@ -147,6 +147,16 @@ func (j *job) look(tx state.Tx) {
 			}
 		}
 	}
+}
+
+// forget leaves out the addresses of people who asked to be erased.
+func (j *job) forget(tx state.Tx) {
+	id, ok := j.desired.Identity()
+	j.forgotten = ok && state.IsForgotten(tx, id)
+	j.desired.Emails = slices.DeleteFunc(slices.Clone(j.desired.Emails), func(address string) bool {
+		u, err := contact.NewURN(contact.SchemeMailto, address)
+		return err == nil && state.IsForgotten(tx, u.Identity())
+	})
 }
 
 // refused reports whether the person refused messages: under any number that a record gives, also one that no
@@ -253,7 +263,7 @@ func (j *job) has(tx state.Tx, id contact.Identity) bool {
 	return ok && slices.Contains(m.Identities(), id)
 }
 
-// match is the outcome of looking for a person's contact in the mirror.
+// match is the outcome of looking for a person's contact.
 type match struct {
 	found *state.Mirrored
 	// from is the person without live records from whom the contact is taken over; 0 usually.
@@ -265,14 +275,9 @@ type match struct {
 	also  []string
 }
 
-// find looks for the contact of a person who has none yet.
-func (j *job) find(tx state.Tx, rules *contact.Rules) match {
-	var m match
-	id, ok := j.desired.Identity()
-	if !ok {
-		return m
-	}
-	bearers := state.Bearers(tx, j.key.Target, id)
+// choose looks for the contact of a person who has none yet among those that bear their number.
+func (j *job) choose(tx state.Tx, bearers []state.Mirrored) (m match) {
+	id, _ := j.desired.Identity()
 	slices.SortStableFunc(bearers, func(a, b state.Mirrored) int { return preference(&a.Observed, &b.Observed) })
 	for i := range bearers {
 		b := &bearers[i]

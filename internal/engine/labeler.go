@@ -191,20 +191,25 @@ func (b *labeler) sweep(ctx context.Context) {
 		return
 	}
 	for _, w := range stale {
-		for op, works := range b.queue {
-			if i := slices.Index(works, w); i >= 0 {
-				w.leaveOut(op)
-				if b.queue[op] = slices.Delete(works, i, i+1); len(b.queue[op]) == 0 {
-					b.forget(op)
-				}
-			}
-		}
+		b.withdraw(w)
 		delete(b.left, w)
 		delete(b.bad, w)
 		if w.wrote {
 			b.finish(ctx, w, nil)
 		} else {
 			b.c.drop(w.j.key.Person) // it is due again as it was
+		}
+	}
+}
+
+// withdraw leaves out what is still to be sent for somebody.
+func (b *labeler) withdraw(w *work) {
+	for op, works := range b.queue {
+		if i := slices.Index(works, w); i >= 0 {
+			w.leaveOut(op)
+			if b.queue[op] = slices.Delete(works, i, i+1); len(b.queue[op]) == 0 {
+				b.forget(op)
+			}
 		}
 	}
 }
@@ -226,6 +231,7 @@ func (b *labeler) send(ctx context.Context, op labelOp, batch []*work) {
 		b.settle(ctx, op, batch, failure)
 		return
 	}
+	b.c.pass(b.c.e.now()) // it answers, whoever of them it does not want
 	var named, rest []*work
 	for _, w := range batch {
 		if slices.Contains(failure.Names, w.j.link.Contact) {
@@ -249,7 +255,8 @@ func (b *labeler) send(ctx context.Context, op labelOp, batch []*work) {
 	}
 }
 
-// settle notes the outcome of one operation and ends the deliveries that have no other left.
+// settle notes the outcome of one operation and ends the deliveries that have no other left. When the target failed, the
+// other operations of the same people are not tried: their deliveries end now, and tell the breaker so.
 func (b *labeler) settle(ctx context.Context, op labelOp, batch []*work, failure *contact.Error) {
 	for i, w := range batch {
 		if failure == nil {
@@ -259,6 +266,10 @@ func (b *labeler) settle(ctx context.Context, op labelOp, batch []*work, failure
 			if b.bad[w] == nil {
 				own := *failure
 				b.bad[w], w.echo, w.among = &own, i > 0, len(batch)
+			}
+			if failure.Kind != contact.Invalid {
+				b.withdraw(w)
+				b.left[w] = 1
 			}
 		}
 		if b.left[w]--; b.left[w] > 0 {

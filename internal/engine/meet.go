@@ -21,9 +21,6 @@ func (w *work) unmet() *contact.Error {
 	if len(w.j.shared) > 0 {
 		return &contact.Error{Kind: contact.Conflict, Message: "the number is also given by " + keyList(w.j.shared) + " under another name"}
 	}
-	if w.j.forgotten {
-		return &contact.Error{Kind: contact.NoAddress, Message: "the person behind this number asked to be erased; no contact is made for it again"}
-	}
 	for _, s := range w.j.change.Steps {
 		if s.Attr == "contact" && s.Kept == contact.KeptNoAddress {
 			return &contact.Error{Kind: contact.NoAddress, Message: s.Kept}
@@ -73,18 +70,31 @@ func (w *work) meet(ctx context.Context) error {
 	}
 	var m match
 	if err := w.c.e.store.View(func(tx state.Tx) error {
-		m = j.find(tx, w.c.target.Rules())
+		m = match{}
+		if id, ok := j.desired.Identity(); ok {
+			m = j.choose(tx, state.Bearers(tx, w.c.name, id))
+		}
 		return nil
 	}); err != nil {
 		return err
 	}
+	_, err := w.use(ctx, m)
+	return err
+}
+
+// use adopts what was found, or says why nothing is. ok is false when there was nothing to be found.
+func (w *work) use(ctx context.Context, m match) (ok bool, err error) {
+	j := w.j
 	switch {
-	case m.found == nil && m.guess != 0:
-		return w.evict(ctx, m.guess, m.taken)
-	case m.found == nil && m.taken != "":
-		return w.taken(ctx, m.taken)
-	case m.found == nil:
-		return nil
+	case m.found != nil:
+	case m.guess != 0 && (w.planning || w.c.e.opts.DryRun):
+		return false, nil // it is given up when somebody lets this change go
+	case m.guess != 0:
+		return true, w.evict(ctx, m.guess, m.taken)
+	case m.taken != "":
+		return true, w.taken(ctx, m.taken)
+	default:
+		return false, nil
 	}
 	seen := m.found.Observed
 	if m.found.Slim() {
@@ -92,14 +102,14 @@ func (w *work) meet(ctx context.Context) error {
 		w.read = true
 		full, err := w.c.target.Get(ctx, seen.ID)
 		if contact.KindOf(err) == contact.Gone {
-			return w.vanished(ctx, seen.ID)
+			return true, w.vanished(ctx, seen.ID)
 		}
 		if err != nil {
-			return err
+			return true, err
 		}
 		seen = full
 	}
-	return w.adopt(ctx, seen, m)
+	return true, w.adopt(ctx, seen, m)
 }
 
 // vanished removes a contact from the mirror that was deleted since it was read, and looks again.
@@ -122,51 +132,38 @@ func (w *work) ask(ctx context.Context) error {
 		return err
 	}
 	w.read = true
-	slices.SortStableFunc(found, func(a, b contact.Observed) int { return preference(&a, &b) })
 	var m match
-	var use *contact.Observed
-	err = w.c.e.store.View(func(tx state.Tx) error {
-		m, use = match{}, nil
+	if err := w.c.e.store.View(func(tx state.Tx) error {
+		bearers := make([]state.Mirrored, len(found))
 		for i := range found {
-			owner := state.PersonAt(tx, w.c.name, found[i].ID)
-			switch {
-			case owner != 0 && owner != j.key.Person && alive(tx, owner):
-				m.taken = found[i].ID
-			case use == nil:
-				use = &found[i]
-				if owner != j.key.Person {
-					m.from = owner
-				}
-			default:
-				m.also = append(m.also, found[i].ID)
-			}
+			bearers[i] = state.Mirrored{Observed: found[i], Person: state.PersonAt(tx, w.c.name, found[i].ID)}
 		}
+		m = j.choose(tx, bearers)
 		return nil
-	})
-	switch {
-	case err != nil:
+	}); err != nil {
 		return err
-	case use != nil:
-		return w.adopt(ctx, *use, m)
-	case m.taken != "":
-		return w.taken(ctx, m.taken)
-	case j.link.Doubt > 0:
-		// A create was sent whose answer was lost. One empty look-up does not prove that it failed.
-		w.vain = true
-		return &contact.Error{Kind: contact.Unready, Op: "create", Message: "an earlier create got no answer; looking once more before it is sent again",
-			Until: w.c.e.now().Add(15 * time.Second)}
 	}
-	return nil
+	if ok, err := w.use(ctx, m); ok || err != nil || j.link.Doubt == 0 {
+		return err
+	}
+	// A create was sent whose answer was lost. One empty look-up does not prove that it failed.
+	w.vain = true
+	return &contact.Error{Kind: contact.Unready, Op: "create", Message: "an earlier create got no answer; looking once more before it is sent again",
+		Until: w.c.e.now().Add(15 * time.Second)}
 }
 
 // evict gives up a contact that was made for somebody whose number was completed by a default area code, now that a
 // record spells out whose it is. What was written there is taken back first, then it is found again as nobody's.
 func (w *work) evict(ctx context.Context, guess state.PersonID, id string) error {
-	now := w.c.e.now()
+	now, stuck := w.c.e.now(), false
 	err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
 		k := state.LinkKey{Target: w.c.name, Person: guess}
 		l, ok := state.Links.Get(tx, k)
 		if !ok || l.Contact != id {
+			return nil
+		}
+		if l.Orphan { // it is on its way, or waits for somebody
+			stuck = l.Hold != "" || l.Waiting != nil
 			return nil
 		}
 		l.Orphan, l.Guess = true, true
@@ -178,6 +175,9 @@ func (w *work) evict(ctx context.Context, guess state.PersonID, id string) error
 	})
 	if err != nil {
 		return err
+	}
+	if stuck {
+		return w.taken(ctx, id)
 	}
 	return &contact.Error{Kind: contact.Unready, Message: "the number stands in a contact that was made by guessing an area code; it is given up first", Until: now.Add(2 * time.Second)}
 }
@@ -208,6 +208,13 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 		w.c.e.conflict(ctx, "duplicate/"+w.c.name+"/"+other, state.Conflict{Kind: "duplicate", Target: w.c.name, Contacts: []string{seen.ID, other}, Records: j.desired.Keys,
 			Message: "one person has several contacts here; the first is used. Merge them by hand or delete the other"})
 	}
+	if m.from != 0 && m.from != j.key.Person {
+		if !w.c.reserve(m.from) {
+			return &contact.Error{Kind: contact.Unready, Message: "somebody who is gone is just being delivered to the contact; it is taken over afterwards",
+				Until: w.c.e.now().Add(2 * time.Second)}
+		}
+		defer w.c.drop(m.from)
+	}
 	// The link is stored at once: whatever happens next, this contact is theirs and no second one is made.
 	err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
 		var theirs contact.Link // what syncer gave to the contact for somebody who is gone is still its own to take back
@@ -217,10 +224,6 @@ func (w *work) adopt(ctx context.Context, seen contact.Observed, m match) error 
 					Until: w.c.e.now().Add(time.Second)}
 			}
 			before, _ := state.Links.Get(tx, state.LinkKey{Target: w.c.name, Person: owner})
-			if w.c.isBusy(owner) {
-				return &contact.Error{Kind: contact.Unready, Message: "somebody who is gone is just being delivered to the contact; it is taken over afterwards",
-					Until: w.c.e.now().Add(2 * time.Second)}
-			}
 			theirs = before.Link
 			w.c.e.takeOver(tx, w.c.name, owner)
 		}

@@ -201,18 +201,21 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		mark.Phase, mark.Began, mark.Clock, mark.Newest, mark.Same = phaseLive, contact.Micros(m.e.now()), 0, 0, 0
 	}
 	var circle Circle
+	stored := mark.Cursor != ""
 	for mark.Phase != "" {
 		if m.stopped() {
 			return &contact.Error{Kind: contact.Unready, Message: "syncer is stopping; the contacts are read on at the next start"}
 		}
 		asked := contact.Micros(m.e.now())
 		page, err := m.c.target.List(ctx, m.query(&mark), mark.Cursor)
-		if contact.KindOf(err) == contact.Invalid && mark.Cursor != "" {
-			// The target does not take its own cursor any more: this phase begins again.
-			mark.Cursor, circle = "", Circle{}
+		switch refused := contact.KindOf(err) == contact.Invalid && mark.Cursor != ""; {
+		case refused && stored:
+			// The target does not take a cursor of an earlier reading any more: this phase begins again.
+			stored, mark.Cursor, circle = false, "", Circle{}
 			continue
-		}
-		if err != nil {
+		case refused: // one that it gave a moment ago: beginning again would lead here again
+			return &contact.Error{Kind: contact.Unavailable, Op: "list contacts", Message: "it does not take the cursor that it gave with the page before", Err: err}
+		case err != nil:
 			return err
 		}
 		next := m.advance(mark, &page)

@@ -41,6 +41,11 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			w.answer(tx, &l)
 		}
 		w.record(tx, &l, outcome, failure, now)
+		if w.onlyConsent && w.withheld == nil && outcome != "dead" {
+			w.goOn(tx, &l, now)
+			state.Links.Put(tx, j.key, l)
+			return nil
+		}
 		orphan := j.link.Orphan && w.whole == nil && (outcome == "written" || outcome == "unchanged")
 		if orphan {
 			w.giveUp(tx, &l)
@@ -61,6 +66,9 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			state.Schedule(tx, j.key, &l, state.LaneBulk, at)
 		}
 		state.Links.Put(tx, j.key, l)
+		if m, ok := state.Mirror.Get(tx, state.At{Place: c.name, ID: j.link.Contact}); orphan && ok {
+			c.mirror.concerned(tx, &m.Observed, &contact.Observed{}) // it is free for those whose number it bears
+		}
 		return nil
 	})
 	if err != nil {
@@ -77,6 +85,14 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 // written, if only in part, or read anew.
 func (w *work) changed(outcome string) bool {
 	return outcome == "written" || w.reread || outcome == "waiting" && w.wrote && w.withheld != nil
+}
+
+// goOn makes the rest of a delivery due that began with a refusal: whatever it was, it is that again.
+func (w *work) goOn(tx state.Tx, l *state.Link, now time.Time) {
+	was := &w.j.link
+	l.Fails, l.Refused, l.Doubt, l.Waiting = was.Fails, was.Refused, was.Doubt, was.Waiting
+	l.Run, l.Expect, l.Cleared = was.Run, was.Expect, was.Cleared
+	state.Schedule(tx, w.j.key, l, w.lane, now)
 }
 
 // answer takes the questions about a person off the list that came up while they could not be delivered.

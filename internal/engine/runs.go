@@ -382,7 +382,7 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 	if err != nil || !ok {
 		return nil, nil, err
 	}
-	w := &work{c: c, j: j, lane: state.LaneBulk, began: c.e.now()}
+	w := &work{c: c, j: j, lane: state.LaneBulk, began: c.e.now(), planning: true}
 	j.adopted = j.link.Adopted != nil && j.link.Done == 0 // by an earlier plan
 	switch {
 	case j.link.Undo != "":

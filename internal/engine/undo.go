@@ -98,9 +98,10 @@ func (w *work) prepareUndo(ctx context.Context) error {
 	return nil
 }
 
-// reverse computes the change that takes back a done one.
+// reverse computes the change that takes back a done one. What it said of the person's will stands.
 func (w *work) reverse(done *state.Done) {
 	j, seen := w.j, w.j.observed
+	rules := w.c.target.Rules()
 	ch := contact.Change{}
 	step := func(attr, old, new string) { ch.Steps = append(ch.Steps, contact.Step{Attr: attr, Old: old, New: new}) }
 	if done.Change.Create {
@@ -108,7 +109,7 @@ func (w *work) reverse(done *state.Done) {
 			ch.Steps = append(ch.Steps, contact.Step{Attr: "contact", Kept: "the person has written since; the contact stays"})
 		} else if j.link.At > done.At {
 			ch.Steps = append(ch.Steps, contact.Step{Attr: "contact", Kept: "it was written again since; the contact stays"})
-		} else if w.c.target.Rules().Can.Delete {
+		} else if rules.Can.Delete {
 			ch.Delete = true
 			step("contact", seen.ID, "")
 		}
@@ -130,7 +131,7 @@ func (w *work) reverse(done *state.Done) {
 			step(s.Attr, s.New, s.Old)
 		case strings.HasPrefix(s.Attr, "fields."):
 			key := strings.TrimPrefix(s.Attr, "fields.")
-			if w.same(s.Attr, seen.Fields[key], s.New) {
+			if key != rules.OptOutField && w.same(s.Attr, seen.Fields[key], s.New) {
 				if ch.Fields == nil {
 					ch.Fields = map[string]string{}
 				}
@@ -140,17 +141,22 @@ func (w *work) reverse(done *state.Done) {
 		}
 	}
 	has := func(name string) bool {
-		l, ok := w.c.target.Rules().Catalog.Label(name)
+		l, ok := rules.Catalog.Label(name)
 		return ok && slices.Contains(seen.Labels, l.ID)
 	}
+	consent := func(name string) bool { return contact.FoldName(name) == contact.FoldName(rules.OptOutLabel) }
 	for _, name := range done.Change.AddLabels {
-		if has(name) {
+		if has(name) && !consent(name) {
 			ch.RemoveLabels = append(ch.RemoveLabels, name)
 			step("labels."+name, name, "")
 		}
 	}
 	for _, name := range done.Change.RemoveLabels {
-		if !has(name) && seen.Status == contact.Active {
+		switch {
+		case has(name), seen.Status != contact.Active, consent(name):
+		case j.optedOut:
+			ch.Steps = append(ch.Steps, contact.Step{Attr: "labels." + name, Kept: contact.KeptOptOut})
+		default:
 			ch.AddLabels = append(ch.AddLabels, name)
 			step("labels."+name, "", name)
 		}
