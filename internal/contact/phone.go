@@ -145,8 +145,8 @@ func ParsePhone(text string, rules PhoneRules) (Phone, error) {
 		if !ok {
 			return Phone{}, ErrPhoneUnknown
 		}
-		if after, ok0 := strings.CutPrefix(full, "55"); ok0 {
-			return brazilian(after, false)
+		if inBrazil, ok := strings.CutPrefix(full, "55"); ok {
+			return brazilian(inBrazil, false)
 		}
 		return foreign(full, rules)
 	}

@@ -138,13 +138,14 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, secret, _ := strings.Cut(rest, "/")
 	to := (*d.routes.Load())[name]
 	outcome := UnknownSource
+	switch {
 	// A source whose address has no secret has no addresses below its own either.
-	if to == nil || strings.Contains(secret, "/") || secret != "" && !to.Verifier.HasPath() {
+	case to == nil || strings.Contains(secret, "/") || secret != "" && !to.Verifier.HasPath():
 		name = ""
 		http.Error(w, "there is no source at this address", http.StatusNotFound)
-	} else if r.Method == http.MethodPost {
+	case r.Method == http.MethodPost:
 		outcome = d.deliver(w, r, to, secret)
-	} else {
+	default:
 		outcome = d.challenge(w, r, to, secret)
 	}
 	d.opt.Observer.Webhook(name, outcome, d.opt.Now().Sub(began))

@@ -340,7 +340,7 @@ func (m *compiled) pick(fr *frame, r *labelRule, c *contact.Contact, out map[str
 			v = plain(rows[0])
 		}
 	}
-	chosen, known := "", true
+	var chosen string
 	switch _, absent := v.(*gap); {
 	case f != nil:
 	case absent:
@@ -352,6 +352,7 @@ func (m *compiled) pick(fr *frame, r *labelRule, c *contact.Contact, out map[str
 			f = &fault{0, len(r.pick.places), words("%s is %s, and only one value can choose a label", "%s é %s, e só um valor pode escolher uma etiqueta", r.pick.text, kind(v))}
 			break
 		}
+		var known bool
 		if chosen, known = r.from[strings.ToLower(strings.TrimSpace(text))]; !known {
 			f = &fault{0, len(r.pick.places), words("%s has a value that is not under from: these labels stay as they are", "%s tem um valor que não está em from: estas etiquetas ficam como estão", r.pick.text)}
 		}

@@ -29,7 +29,7 @@ func TestExample(t *testing.T) {
 	if len(found) > 0 {
 		t.Fatalf("not accepted without a word:\n%s", found)
 	}
-	for _, name := range strings.Fields("CRM_HOOK_USER CRM_HOOK_PASSWORD PIPEDRIVE_URL PIPEDRIVE_TOKEN LOJA_SECRET LOJA_URL LOJA_TOKEN WENI_URL WENI_TOKEN OMNI_URL OMNI_TOKEN OMNI_CLIENT OMNI_CHANNEL OMNIFLOW_URL OMNIFLOW_API_KEY") {
+	for name := range strings.FieldsSeq("CRM_HOOK_USER CRM_HOOK_PASSWORD PIPEDRIVE_URL PIPEDRIVE_TOKEN LOJA_SECRET LOJA_URL LOJA_TOKEN WENI_URL WENI_TOKEN OMNI_URL OMNI_TOKEN OMNI_CLIENT OMNI_CHANNEL OMNIFLOW_URL OMNIFLOW_API_KEY") {
 		if !asked[name] {
 			t.Errorf("%s is not asked for", name)
 		}

@@ -44,8 +44,7 @@ var signs = map[string]*function{
 // same compares two values as the person means it: a number equals the text of that number, empty equals
 // empty. ok is false where an answer would be a guess: true against a word, a word against a number.
 func same(l, r any) (is, ok bool) {
-	switch {
-	case blank(l) || blank(r):
+	if blank(l) || blank(r) {
 		return blank(l) && blank(r), true
 	}
 	switch x := l.(type) {

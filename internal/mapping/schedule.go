@@ -78,7 +78,7 @@ func parseSchedule(expr string, loc *time.Location) (s cron.Schedule, m message)
 // goodCronField checks the steps of one field: robfig takes */70 minutes and makes it hourly.
 func goodCronField(field string, i int) message {
 	r := cronRanges[i]
-	for _, part := range strings.Split(field, ",") {
+	for part := range strings.SplitSeq(field, ",") {
 		_, step, stepped := strings.Cut(part, "/")
 		if !stepped {
 			continue

@@ -196,7 +196,7 @@ func split(c call) (any, *fault) {
 		return c.tooMuch()
 	}
 	items := []any{}
-	for _, part := range strings.Split(text, sep) {
+	for part := range strings.SplitSeq(text, sep) {
 		items = append(items, part)
 	}
 	return items, nil

@@ -53,7 +53,7 @@ func urn(text string, from, to int) (string, bool) {
 	scheme, path := whole[:i], whole[i+colon:]
 	trimmed := strings.TrimRight(path, ".:!?")
 	tail := path[len(trimmed):]
-	masked := ""
+	var masked string
 	switch {
 	case strings.HasPrefix(path, "/"), scheme == "line" && len(trimmed) < 10: // an app's link; a line of a file
 		return "", false

@@ -79,7 +79,9 @@ func (a *api) call(ctx context.Context, op string, p params, hidden ...string) (
 		answer, err := a.send(ctx, op, p, value, hidden)
 		var failed *contact.Error
 		if first && a.tokens != nil && errors.As(err, &failed) && failed.Status == http.StatusUnauthorized {
-			a.tokens.drop(value)
+			if err := a.tokens.drop(ctx, a, value); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		return answer, err
@@ -99,22 +101,11 @@ func (a *api) send(ctx context.Context, op string, p params, credential string, 
 	if credential != "" {
 		req.SetHeader(a.header, credential)
 	}
-	if err := a.spend(ctx, op); err != nil {
+	if err := outbound.Spend(ctx, a.meter, scope(op), a.kind+": "+op); err != nil {
 		return nil, err
 	}
 	resp, err := req.Execute(o.Method, path)
 	return a.read(o, resp, err, slices.Concat(private(p), a.secrets, strings.Fields(credential), words(hidden)))
-}
-
-// spend asks the meter for one call.
-func (a *api) spend(ctx context.Context, op string) error {
-	err := a.meter.Spend(ctx, scope(op))
-	if err == nil {
-		return nil
-	}
-	e := *contact.AsError(err)
-	e.Op = a.kind + ": " + op
-	return &e
 }
 
 // prepare distributes the parameters over path, query and body.
@@ -173,7 +164,7 @@ func (a *api) read(o *table.Operation, resp *resty.Response, err error, hidden [
 	}
 	root, err := parse(resp.Body())
 	switch {
-	case isPage(resp) || err != nil:
+	case outbound.IsPage(resp) || err != nil:
 		return nil, a.unreadable(o, resp, "its answer is not JSON")
 	case root == nil && len(resp.Body()) == 0 && o.Method == http.MethodGet && resp.StatusCode() != http.StatusNoContent:
 		return nil, a.unreadable(o, resp, "its answer is empty")

@@ -42,7 +42,7 @@ func (a *api) failure(o *table.Operation, resp *resty.Response, err error, hidde
 		return &contact.Error{Kind: contact.Unavailable, Op: a.kind + ": " + o.Name, Status: status, Uncertain: o.Method != http.MethodGet,
 			RequestID: requestID(resp), Message: fmt.Sprintf("it answered HTTP %d, which is not among the operation's ok statuses", status)}
 	}
-	page := isPage(resp)
+	page := outbound.IsPage(resp)
 	var code, message string
 	if root, err := parse(resp.Body()); err == nil && !page {
 		code = a.at.text(root, atCode)
@@ -59,7 +59,7 @@ func (a *api) failure(o *table.Operation, resp *resty.Response, err error, hidde
 	case page && slices.Contains([]int{http.StatusBadRequest, http.StatusForbidden, http.StatusConflict}, status):
 		// A page is about no record, and must neither bury it nor have somebody look for its twin.
 		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("something in front of it refuses the call (HTTP %d with a page instead of JSON)", status)
-	case slices.Contains(o.NotFound, status) && !page && !noRoute(message):
+	case slices.Contains(o.NotFound, status) && !outbound.Astray(resp):
 		e.Kind, e.Message = contact.Gone, "it does not know this object"
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed:
 		// Taken for an object that is gone, a wrong address would cost every contact its link.
@@ -88,18 +88,6 @@ func (a *api) bounded(until, now time.Time) time.Time {
 		return now.Add(time.Second)
 	}
 	return until
-}
-
-var routeMissing = regexp.MustCompile(`(?i)\bcannot (get|post|put|patch|delete) /|\bno route\b|\broute not found\b`)
-
-// noRoute recognises how frameworks and gateways say that an address is unknown to them.
-func noRoute(message string) bool { return routeMissing.MatchString(message) }
-
-// isPage reports an answer made for people: an error page of a proxy, a portal's log-in. JSON under a type
-// that says nothing is still JSON.
-func isPage(resp *resty.Response) bool {
-	ct := strings.ToLower(resp.Header().Get("Content-Type"))
-	return strings.Contains(ct, "html") || strings.Contains(ct, "xml") || strings.HasPrefix(strings.TrimSpace(string(resp.Body()[:min(len(resp.Body()), 64)])), "<")
 }
 
 // requestID is the other side's id of a call, bounded.

@@ -9,6 +9,7 @@ import (
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 	"syncer/internal/omni/table"
+	"syncer/internal/outbound"
 )
 
 // refreshEarly is how long before its end a token is replaced, so that none expires on its way.
@@ -17,26 +18,23 @@ const refreshEarly = time.Minute
 // tokens keeps one OAuth token. Only one caller fetches at a time; the others wait for it or for their context.
 type tokens struct {
 	spec *mapping.Target
-	turn chan struct{} // holds one element; who takes it owns what follows
+	turn outbound.Turn // who has it owns what follows
 
 	value   string // the whole header value
 	expires time.Time
 }
 
 func newTokens(spec *mapping.Target) *tokens {
-	t := &tokens{spec: spec, turn: make(chan struct{}, 1)}
-	t.turn <- struct{}{}
-	return t
+	return &tokens{spec: spec, turn: outbound.NewTurn()}
 }
 
 // get returns the header value with a token that is good for a minute at least.
 func (t *tokens) get(ctx context.Context, a *api) (string, error) {
-	select {
-	case <-t.turn:
-		defer func() { t.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return "", &contact.Error{Kind: contact.Unavailable, Op: a.kind + ": " + table.OAuthToken, Message: "the call was cancelled", Err: ctx.Err()}
+	done, err := t.turn.Take(ctx, a.kind+": "+table.OAuthToken)
+	if err != nil {
+		return "", err
 	}
+	defer done()
 	if t.value != "" && (t.expires.IsZero() || a.now().Before(t.expires)) {
 		return t.value, nil
 	}
@@ -64,10 +62,14 @@ func (t *tokens) get(ctx context.Context, a *api) (string, error) {
 }
 
 // drop forgets a value that was refused, unless somebody has replaced it meanwhile.
-func (t *tokens) drop(refused string) {
-	<-t.turn
+func (t *tokens) drop(ctx context.Context, a *api, refused string) error {
+	done, err := t.turn.Take(ctx, a.kind+": "+table.OAuthToken)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if t.value == refused {
 		t.value = ""
 	}
-	t.turn <- struct{}{}
+	return nil
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 	"syncer/internal/omni/table"
+	"syncer/internal/outbound"
 )
 
 // Omnichannel is a target for contacts and tags of an omnichannel (Cirrus) account. Tags are written with the
@@ -19,7 +19,7 @@ type Omnichannel struct {
 	core
 	channel, platform, color string
 	// defining keeps two callers from making one tag twice, and a reading of the tags from losing a new one.
-	defining sync.Mutex
+	defining outbound.Turn
 }
 
 // clientIdentifier names the account in every call.
@@ -58,7 +58,7 @@ func NewOmnichannel(spec mapping.Target, deps Deps) (*Omnichannel, error) {
 	}
 	a.header, a.value = credential(&spec, spec.Token)
 	a.secrets = []string{spec.Token}
-	t := &Omnichannel{core: core{api: a, search: table.ContactList}, channel: spec.ChannelID, platform: spec.Platform, color: color}
+	t := &Omnichannel{core: core{api: a, search: table.ContactList}, channel: spec.ChannelID, platform: spec.Platform, color: color, defining: outbound.NewTurn()}
 	t.query = func(number string) params {
 		return params{"contactIdentifier": number, "type": individual, "channelType": contact.SchemeWhatsApp, "page": 1, "limit": pageOfMatches}
 	}
@@ -128,7 +128,7 @@ func (t *Omnichannel) Place(ctx context.Context) (id, name string, err error) {
 		return "", "", err
 	}
 	id = t.constants[clientIdentifier]
-	return id, id + " at " + hostOf(t.base), nil
+	return id, id + " at " + outbound.Host(t.base), nil
 }
 
 // Find looks up every number behind the candidates.
@@ -300,8 +300,11 @@ func (t *Omnichannel) Learn(ctx context.Context) error {
 	if !t.table.Has(table.TagList) {
 		return nil
 	}
-	t.defining.Lock()
-	defer t.defining.Unlock()
+	done, err := t.defining.Take(ctx, t.kind+": "+table.TagList)
+	if err != nil {
+		return err
+	}
+	defer done()
 	labels, err := t.listTags(ctx, "")
 	if err != nil {
 		return err
@@ -315,8 +318,11 @@ func (t *Omnichannel) Define(ctx context.Context, labels []string, fields map[st
 	if len(fields) > 0 {
 		return time.Time{}, t.cannot("define", "contacts have no fields here")
 	}
-	t.defining.Lock()
-	defer t.defining.Unlock()
+	done, err := t.defining.Take(ctx, t.kind+": define tags")
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer done()
 	for _, name := range labels {
 		if _, known := t.Rules().Catalog.Label(name); known {
 			continue

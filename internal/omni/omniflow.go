@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/url"
 	"slices"
 	"time"
 
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
 	"syncer/internal/omni/table"
+	"syncer/internal/outbound"
 )
 
 // OmniFlow is a target for contacts of an OmniFlow tenant: a number and a name. Its SDK shows no tags, list,
@@ -129,7 +129,7 @@ const impossibleNumber = "00000000"
 // Place checks the credentials with a call that reads and returns the tenant behind them: the host, and the
 // tenant's id where the list of inboxes shows one.
 func (t *OmniFlow) Place(ctx context.Context) (id, name string, err error) {
-	host := hostOf(t.base)
+	host := outbound.Host(t.base)
 	if t.table.Has(table.InboxList) {
 		answer, err := t.call(ctx, table.InboxList, nil)
 		switch e := contact.AsError(err); {
@@ -154,14 +154,6 @@ func (t *OmniFlow) Place(ctx context.Context) (id, name string, err error) {
 func understood(err error) bool {
 	e := contact.AsError(err)
 	return (e.Kind == contact.Invalid || e.Kind == contact.Conflict) && slices.Contains([]int{400, 409, 422}, e.Status)
-}
-
-func hostOf(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base
-	}
-	return u.Host
 }
 
 // Learn does nothing: OmniFlow has no labels and no fields.

@@ -21,16 +21,6 @@ import (
 	"syncer/internal/contact"
 )
 
-// Meter is asked before every call and told of every refusal. It is declared here because every client needs
-// it; internal/budget implements it.
-type Meter interface {
-	// Spend records a call in a scope before it is made. It returns a Throttled error, without waiting, when
-	// the window is used up.
-	Spend(ctx context.Context, scope string) error
-	// Refused tells of a 429: nothing more in this scope until the moment given.
-	Refused(scope string, until time.Time)
-}
-
 // Options configure a client.
 type Options struct {
 	BaseURL string
@@ -61,7 +51,7 @@ func New(o Options) *resty.Client {
 	if o.Transport == nil {
 		o.Transport = Transport()
 	}
-	c.SetTransport(pinned{next: o.Transport, host: hostOf(o.BaseURL)})
+	c.SetTransport(pinned{next: o.Transport, host: Host(o.BaseURL)})
 	return c
 }
 
@@ -95,7 +85,8 @@ func (p pinned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.next.RoundTrip(r)
 }
 
-func hostOf(base string) string {
+// Host is the host and port of an address; empty when it has none.
+func Host(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
 		return ""
@@ -173,6 +164,8 @@ func Failure(op string, resp *resty.Response, err error, now time.Time) *contact
 		}
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		e.Kind, e.Message = contact.Auth, fmt.Sprintf("it refuses the credentials (HTTP %d)", status)
+	case (status == http.StatusNotFound || status == http.StatusGone) && Astray(resp):
+		e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("something in front of it answers that there is nothing at this address (HTTP %d); check the address, and what stands in between", status)
 	case status == http.StatusNotFound || status == http.StatusGone:
 		e.Kind, e.Message = contact.Gone, "it does not know this object"
 	case status == http.StatusConflict:
@@ -218,13 +211,6 @@ func transportReason(err error) string {
 		return "no answer in time"
 	}
 	return "the connection broke"
-}
-
-// IsJSON reports whether an answer says that it is JSON. Error pages of proxies are HTML whatever the API
-// promises.
-func IsJSON(resp *resty.Response) bool {
-	ct, _, _ := strings.Cut(resp.Header().Get("Content-Type"), ";")
-	return strings.HasSuffix(strings.TrimSpace(strings.ToLower(ct)), "json")
 }
 
 // quiet drops what the library prints on its own: it contains whole addresses.

@@ -121,9 +121,9 @@ func paramNames(query string) []string {
 func maskHeader(h http.Header) http.Header {
 	out := h.Clone()
 	for name := range out {
-		switch lower := strings.ToLower(name); {
-		case lower == "authorization" || lower == "cookie" || strings.Contains(lower, "token") ||
-			strings.Contains(lower, "secret") || strings.Contains(lower, "api-key"):
+		lower := strings.ToLower(name)
+		if lower == "authorization" || lower == "cookie" || strings.Contains(lower, "token") ||
+			strings.Contains(lower, "secret") || strings.Contains(lower, "api-key") {
 			out[name] = []string{"(masked)"}
 		}
 	}

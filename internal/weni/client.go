@@ -3,7 +3,6 @@ package weni
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -48,8 +47,8 @@ func (c *call) scope() string {
 
 // do makes one call and reads the answer into out, unless that is nil.
 func (t *Target) do(ctx context.Context, c call, out any) error {
-	if err := t.meter.Spend(ctx, c.scope()); err != nil {
-		return unspent(c.op, err)
+	if err := outbound.Spend(ctx, t.meter, c.scope(), c.op); err != nil {
+		return err
 	}
 	r := t.http.R().SetContext(ctx)
 	r.QueryParam = c.query
@@ -80,16 +79,6 @@ func (t *Target) do(ctx context.Context, c call, out any) error {
 			Message: "it answered something else than its API answers; check base_url, and whether a proxy stands in between"}
 	}
 	return nil
-}
-
-// unspent is the error of a call that was never made.
-func unspent(op string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return &contact.Error{Kind: contact.Unavailable, Op: op, Message: "the call was cancelled before it was made"}
-	}
-	e := *contact.AsError(err)
-	e.Op = op
-	return &e
 }
 
 // page is one page of any list of the API.

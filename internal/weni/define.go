@@ -24,24 +24,13 @@ const settle = 6 * time.Second
 // Learn reads every field and group of the workspace into Rules. What appeared since the last Learn may be as new
 // as what Define makes, and is treated so.
 func (t *Target) Learn(ctx context.Context) error {
-	if err := t.lock(ctx); err != nil {
+	done, err := t.defining.Take(ctx, "weni: read definitions")
+	if err != nil {
 		return err
 	}
-	defer t.unlock()
+	defer done()
 	return t.learn(ctx)
 }
-
-// lock waits until nobody else learns or defines; whoever is told to stop meanwhile does not wait for them.
-func (t *Target) lock(ctx context.Context) error {
-	select {
-	case t.defining <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return unspent("weni: read definitions", ctx.Err())
-	}
-}
-
-func (t *Target) unlock() { <-t.defining }
 
 func (t *Target) learn(ctx context.Context) error {
 	fields, err := all[wireField](ctx, t, "weni: read fields", fieldsPath)
@@ -115,10 +104,11 @@ func (t *Target) usable(ids ...string) time.Time {
 // "get or create". All names are checked before anything is created. It returns when everything asked for can
 // be used.
 func (t *Target) Define(ctx context.Context, labels []string, fields map[string]contact.FieldType) (time.Time, error) {
-	if err := t.lock(ctx); err != nil {
+	done, err := t.defining.Take(ctx, "weni: define")
+	if err != nil {
 		return time.Time{}, err
 	}
-	defer t.unlock()
+	defer done()
 	if groups, keys := t.lacking(labels, fields); len(groups)+len(keys) > 0 {
 		if err := t.learn(ctx); err != nil {
 			return time.Time{}, err

@@ -198,5 +198,3 @@ func asError(t *testing.T, err error) *contact.Error {
 	}
 	return contact.AsError(err)
 }
-
-func ptr(s string) *string { return new(s) }

@@ -54,7 +54,7 @@ type Target struct {
 	got    atomic.Int64  // largest page seen
 	small  atomic.Int64  // Unix time until which listings ask for the usual page
 
-	defining chan struct{} // full while somebody learns or defines; no mutex, since they call the server meanwhile
+	defining outbound.Turn // to learn and define
 	mu       sync.Mutex    // guards changes of rules, and born
 	born     map[string]time.Time
 }
@@ -87,7 +87,7 @@ func New(spec mapping.Target, deps Deps) (*Target, error) {
 		http: outbound.New(outbound.Options{BaseURL: base, Credential: "Token " + spec.Token,
 			Transport: deps.Transport, Logger: deps.Logger}),
 		meter: deps.Meter, log: deps.Logger, now: deps.Now, create: spec.CreateMissing, born: map[string]time.Time{},
-		defining: make(chan struct{}, 1),
+		defining: outbound.NewTurn(),
 		page:     int64(cmp.Or(deps.PageSize, largePage)),
 	}
 	if t.now == nil {

@@ -210,7 +210,7 @@ func (s *Server) ofAccount(next backend.Handler) backend.Handler {
 	return func(c *backend.Call) (any, *backend.Error) {
 		for _, place := range s.o.ClientIn {
 			part, name, _ := strings.Cut(strings.TrimPrefix(place, "/"), "/")
-			got := ""
+			var got string
 			switch {
 			case part == "query":
 				got = c.InQuery(name)

@@ -504,7 +504,7 @@ func parseMultipart(r *http.Request, raw []byte) (params, error) {
 // blocker is the refusal of every write to a workspace that is suspended or flagged; it comes after
 // the body was read and before it is looked at.
 func (s *Server) blocker() *response {
-	word := ""
+	var word string
 	switch {
 	case s.set.Flagged:
 		word = "flagged"

@@ -120,8 +120,8 @@ func (s *Source) one(item, root rawjson.Value, place int) (event contact.Event, 
 
 const maxID = 256
 
-// state reads what a record says about itself, wherever it comes from. A record that marks itself deleted is
-// deleted.
+// state reads what a record says about itself, wherever it comes from. A record that marks itself deleted is deleted,
+// whatever else of it can be read: the event returned beside an error is used where there is no other to come.
 func (s *Source) state(row rawjson.Value) (contact.Event, error) {
 	id, _ := s.record.id.in(row).Text()
 	switch id = strings.TrimSpace(id); {
@@ -132,6 +132,9 @@ func (s *Source) state(row rawjson.Value) (contact.Event, error) {
 	}
 	event := contact.Event{Kind: contact.Upsert, Key: contact.Key{Source: s.name, ID: id}, Shape: contact.Full,
 		Payload: json.RawMessage(row[:len(row):len(row)])}
+	if s.record.deleted != nil && isSet(s.record.deleted.in(row)) {
+		event.Kind = contact.Delete
+	}
 	if s.record.version != nil {
 		said, _ := s.record.version.in(row).Text()
 		version, err := s.record.clock.read(said)
@@ -139,9 +142,6 @@ func (s *Source) state(row rawjson.Value) (contact.Event, error) {
 			return event, fmt.Errorf("record.version (%s) is not written as %s: %w", s.record.version, s.record.clock.written, err)
 		}
 		event.Version.Source = version
-	}
-	if s.record.deleted != nil && isSet(s.record.deleted.in(row)) {
-		event.Kind = contact.Delete
 	}
 	return event, nil
 }

@@ -1,15 +1,12 @@
 package generic
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/go-resty/resty/v2"
 
 	"syncer/internal/contact"
 	"syncer/internal/mapping"
@@ -92,22 +89,12 @@ func (s *Source) Get(ctx context.Context, ids []string) (source.Found, error) {
 	return all, nil
 }
 
-// isPage reports an answer of something that stands before an API, and is made for people or for nobody.
-func isPage(resp *resty.Response) bool {
-	body := bytes.TrimSpace(resp.Body())
-	return bytes.HasPrefix(body, []byte("<")) || bytes.HasPrefix(body, []byte("404 page not found")) // the latter is Traefik's
-}
-
 func (s *Source) read(ctx context.Context, address string) (found source.Found, gone bool, err error) {
 	f := s.fetch
 	began := f.now()
 	resp, err := f.get(ctx, "get records", address, nil)
-	if failure := contact.AsError(err); err != nil && failure.Kind == contact.Gone {
-		if !isPage(resp) {
-			return found, true, nil
-		}
-		// A gateway that knows no way to the API says it with a page. Believed, it would delete everybody.
-		failure.Kind, failure.Message = contact.Unavailable, "there is a page instead of an answer at fetch.url (HTTP 404); check the address"
+	if contact.KindOf(err) == contact.Gone {
+		return found, true, nil
 	}
 	if err != nil {
 		return found, false, err

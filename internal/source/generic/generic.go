@@ -67,7 +67,7 @@ func New(spec mapping.Source, deps Deps) (*Source, error) {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	if deps.Meter == nil {
-		deps.Meter = free{}
+		deps.Meter = outbound.Free{}
 	}
 	s := &Source{name: spec.Name, decode: "json"}
 	if err := s.configure(spec, deps); err != nil {
@@ -75,11 +75,6 @@ func New(spec mapping.Source, deps Deps) (*Source, error) {
 	}
 	return s, nil
 }
-
-type free struct{}
-
-func (free) Spend(context.Context, string) error { return nil }
-func (free) Refused(string, time.Time)           {}
 
 func (s *Source) configure(spec mapping.Source, deps Deps) (err error) {
 	if spec.Webhook == nil && spec.List == nil {

@@ -96,7 +96,7 @@ func (s *Source) List(ctx context.Context, w source.Window, cursor string) (sour
 	resp, err := l.get(ctx, "list records", address, l.headers)
 	page := source.Page{Calls: 1}
 	if err != nil {
-		if contact.KindOf(err) == contact.Gone {
+		if e := contact.AsError(err); e.Kind == contact.Gone || e.Status == http.StatusNotFound {
 			return page, &contact.Error{Kind: contact.Invalid, Op: "list records", Status: http.StatusNotFound, Message: "there is nothing at list.url (HTTP 404); check the address"}
 		}
 		return page, err
@@ -194,10 +194,9 @@ func newClient(address *url.URL, auth string, maxBody int, deps Deps) client {
 		Transport: deps.Transport, Logger: deps.Logger})}
 }
 
-// get makes one call. Its errors hold no address: ids and tokens may be part of it. An answer that refuses is returned
-// with its error.
+// get makes one call. Its errors hold no address: ids and tokens may be part of it.
 func (c *client) get(ctx context.Context, op, address string, headers map[string]string) (*resty.Response, error) {
-	if err := c.meter.Spend(ctx, contact.ScopeContacts); err != nil {
+	if err := outbound.Spend(ctx, c.meter, contact.ScopeContacts, op); err != nil {
 		return nil, err
 	}
 	req := c.http.R().SetContext(ctx).SetHeader("Accept", "application/json, text/csv;q=0.9, */*;q=0.5")
@@ -207,7 +206,7 @@ func (c *client) get(ctx context.Context, op, address string, headers map[string
 		if e.Kind == contact.Throttled {
 			c.meter.Refused(contact.ScopeContacts, e.Until)
 		}
-		return resp, e
+		return nil, e
 	}
 	return resp, nil
 }

@@ -418,9 +418,9 @@ func TestListFailures(t *testing.T) {
 			}
 		})
 	}
-	full := &contact.Error{Kind: contact.Throttled}
+	full := &contact.Error{Kind: contact.Throttled, Op: "budget"}
 	s, mock := walker(t, func(_ *mapping.Source, d *Deps) { d.Meter = &ledger{full: full} })
-	if _, err := s.List(context.Background(), source.Window{}, ""); !errors.Is(err, full) || mock.GetTotalCallCount() != 0 {
+	if _, err := s.List(context.Background(), source.Window{}, ""); contact.KindOf(err) != contact.Throttled || contact.AsError(err).Op != "list records" || mock.GetTotalCallCount() != 0 {
 		t.Error(err)
 	}
 }

@@ -194,10 +194,10 @@ func (p *pager) counted(at bookmark, firstSize int, body rawjson.Value, rows []r
 // last reads the end rule: a flag, the last page's number, or the total of rows.
 func (p *pager) last(body rawjson.Value, following int) (bool, error) {
 	said, ok := p.until.in(body).Text()
-	switch {
-	case said == "true":
+	switch said {
+	case "true":
 		return true, nil
-	case said == "false":
+	case "false":
 		return false, nil
 	}
 	n, err := strconv.Atoi(said)

@@ -93,7 +93,7 @@ func (s *Source) call(ctx context.Context, method, scope, op, path string, query
 	if until := s.limit.until(); s.now().Before(until) {
 		return answer{}, &contact.Error{Kind: contact.Throttled, Op: op, Message: "the burst limit is used up", Until: until}
 	}
-	if err := s.meter.Spend(ctx, scope); err != nil {
+	if err := outbound.Spend(ctx, s.meter, scope, op); err != nil {
 		return answer{}, err
 	}
 	req := s.http.R().SetContext(ctx).SetQueryParamsFromValues(query)
@@ -138,10 +138,22 @@ func (s *Source) failure(op, scope, method string, resp *resty.Response, err err
 		e.Message += reason(method, resp)
 	case http.StatusPaymentRequired:
 		e.Kind, e.Message = contact.Suspended, "the company's account is not open (HTTP 402); see its billing page"
-	case http.StatusUnauthorized, http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusNotFound:
+	case http.StatusUnauthorized, http.StatusBadRequest, http.StatusUnprocessableEntity:
+		e.Message += reason(method, resp)
+	case http.StatusNotFound, http.StatusGone:
+		if e.Kind == contact.Gone && !framed(resp) {
+			e.Kind, e.Message = contact.Unavailable, fmt.Sprintf("its answer is not built as Pipedrive's (HTTP %d); check api.base_url, and what stands in between", e.Status)
+			return e
+		}
 		e.Message += reason(method, resp)
 	}
 	return e
+}
+
+// framed reports a refusal in Pipedrive's own frame. No other 404 may speak of a person: a proxy's would delete whoever
+// was asked about.
+func framed(resp *resty.Response) bool {
+	return outbound.IsJSON(resp) && json.Valid(resp.Body()) && readAnswer(resp.Body()).refused
 }
 
 // reason is Pipedrive's own word on a failed read, without what it may say of anybody.

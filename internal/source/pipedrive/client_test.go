@@ -195,7 +195,7 @@ func TestPrepare(t *testing.T) {
 
 func TestPrepareFallsBackToVersion1(t *testing.T) {
 	s, mock := api(t, nil)
-	mock.RegisterResponder("GET", base+"/api/v2/personFields", jsonAnswer(404, `{"success":false}`))
+	mock.RegisterResponder("GET", base+"/api/v2/personFields", jsonAnswer(404, `{"success":false,"error":"Unknown method ."}`))
 	mock.RegisterResponder("GET", base+"/api/v1/personFields", func(r *http.Request) (*http.Response, error) {
 		if r.URL.Query().Get("start") == "" {
 			return jsonAnswer(200, `{"success":true,"data":[],"additional_data":{"pagination":{"more_items_in_collection":true,"next_start":500}}}`)(r)
@@ -300,9 +300,10 @@ func TestFailures(t *testing.T) {
 }
 
 func TestBudgetStopsTheCall(t *testing.T) {
-	l := &ledger{full: &contact.Error{Kind: contact.Throttled, Message: "used up"}}
+	l := &ledger{full: &contact.Error{Kind: contact.Throttled, Op: "budget", Message: "used up"}}
 	s, mock := api(t, func(_ *mapping.Source, d *Deps) { d.Meter = l })
-	if err := s.Prepare(context.Background()); !errors.Is(err, l.full) || mock.GetTotalCallCount() != 0 || l.spent[0] != contact.ScopeOther {
+	err := s.Prepare(context.Background())
+	if e := contact.AsError(err); e.Kind != contact.Throttled || e.Op != "pipedrive: read person fields" || mock.GetTotalCallCount() != 0 || l.spent[0] != contact.ScopeOther {
 		t.Error(err, mock.GetTotalCallCount())
 	}
 }

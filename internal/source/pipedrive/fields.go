@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -114,7 +115,7 @@ func (s *Source) fields(ctx context.Context) ([]wireField, error) {
 		var rows []wireField
 		page, err := s.get(ctx, contact.ScopeOther, op, path, query, &rows)
 		var failure *contact.Error
-		if path == v2 && errors.As(err, &failure) && failure.Kind == contact.Gone {
+		if path == v2 && errors.As(err, &failure) && failure.Status == http.StatusNotFound {
 			path = v1 // companies that do not have the second version yet
 			continue
 		}

@@ -3,10 +3,11 @@ package pipedrive
 import (
 	"bytes"
 	"encoding/json"
-	"math/big"
 	"strconv"
 	"strings"
 	"time"
+
+	"syncer/internal/source/rawjson"
 )
 
 // text reads a JSON string, number or boolean as text. Pipedrive writes the same id as a number in one
@@ -25,7 +26,7 @@ func textOf(b []byte) text {
 	case len(b) == 0 || b[0] == 'n' || b[0] == '{' || b[0] == '[':
 		return ""
 	case b[0] != '"':
-		return text(plainNumber(string(b)))
+		return text(rawjson.PlainNumber(string(b)))
 	}
 	if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 {
 		return text(bytes.TrimSpace(inner))
@@ -33,21 +34,6 @@ func textOf(b []byte) text {
 	var s string
 	_ = json.Unmarshal(b, &s)
 	return text(strings.TrimSpace(s))
-}
-
-// plainNumber writes whole numbers without exponent or fraction: 4.821e3 is the id 4821.
-func plainNumber(s string) string {
-	if !strings.ContainsAny(s, ".eE") || len(s) > 40 || strings.ContainsAny(s, "tf") {
-		return s
-	}
-	// Exponents beyond any id stay as they are: expanding them would take memory without bound.
-	if f, err := strconv.ParseFloat(s, 64); err != nil || f > 1e18 || f < -1e18 {
-		return s
-	}
-	if r, ok := new(big.Rat).SetString(s); ok && r.IsInt() {
-		return r.Num().String()
-	}
-	return s
 }
 
 func (t text) yes() bool { return t == "true" || t == "1" }

@@ -50,7 +50,7 @@ func (s *Source) List(ctx context.Context, w source.Window, cursor string) (sour
 }
 
 // Get reads persons by id. Of several ids those that are missing from the answer may only be invisible; one
-// id alone is asked for by its own address, and there a 404 is certain.
+// id alone is asked for by its own address, and there Pipedrive's own 404 is certain.
 func (s *Source) Get(ctx context.Context, ids []string) (source.Found, error) {
 	for _, id := range ids {
 		if !text(id).isID() {
@@ -97,7 +97,7 @@ func (s *Source) getOne(ctx context.Context, id string) (source.Found, error) {
 // misplaced corrects the reading of a 404 to a list: it is the address that is wrong, not a person.
 func misplaced(err error) error {
 	var e *contact.Error
-	if errors.As(err, &e) && e.Kind == contact.Gone {
+	if errors.As(err, &e) && (e.Kind == contact.Gone || e.Status == http.StatusNotFound) {
 		e.Kind, e.Message = contact.Invalid, "there is no persons API at this address (HTTP 404); check api.base_url"
 	}
 	return err

@@ -47,7 +47,7 @@ var _ source.Source = (*Source)(nil)
 func New(spec mapping.Source, deps Deps) (*Source, error) {
 	s := &Source{spec: spec, meter: deps.Meter, log: deps.Logger, now: deps.Now}
 	if s.meter == nil {
-		s.meter = free{}
+		s.meter = outbound.Free{}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -74,11 +74,6 @@ func New(spec mapping.Source, deps Deps) (*Source, error) {
 		Transport: deps.Transport, Logger: s.log})
 	return s, nil
 }
-
-type free struct{}
-
-func (free) Spend(context.Context, string) error { return nil }
-func (free) Refused(string, time.Time)           {}
 
 // Can says what the source offers: everything that needs calls is missing when there is no api.
 func (s *Source) Can() source.Abilities {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -164,7 +165,7 @@ func (r Value) Text() (s string, ok bool) {
 	case r[0] == '"':
 		return unquote(r), true
 	}
-	return plainNumber(string(r)), true
+	return PlainNumber(string(r)), true
 }
 
 func unquote(r []byte) string {
@@ -185,13 +186,14 @@ func hasEscape(b []byte) bool {
 	return false
 }
 
-// plainNumber writes 1.2e7 as 12000000: an id must be the same text however the sender's language prints
-// numbers.
-func plainNumber(s string) string {
+// PlainNumber writes 1.2e7 as 12000000: an id must be the same text however the sender's language prints numbers. What is
+// no whole number, or larger than any id, stays as it is: expanding an exponent takes time and memory without bound.
+func PlainNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || s[0] > '9' || len(s) > 40 {
 		return s
 	}
-	if f, err := strconv.ParseFloat(s, 64); err != nil || f > 1e18 || f < -1e18 {
+	f, err := strconv.ParseFloat(s, 64)
+	if tiny := f == 0 && strings.ContainsAny(s, "eE"); err != nil || math.Abs(f) > 1e18 || f != math.Trunc(f) || tiny {
 		return s
 	}
 	if n, ok := new(big.Rat).SetString(s); ok && n.IsInt() {

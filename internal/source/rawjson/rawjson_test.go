@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -100,4 +101,24 @@ func FuzzMembers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNumbersReadAlike: the same id is written as 4821, 4821.0 and 4.821e3. A number too small to be an id took 20 ms each to
+// be told from a whole one, with a million zeros, so that one body could keep a processor busy for minutes.
+func TestNumbersReadAlike(t *testing.T) {
+	for number, want := range map[string]string{
+		"4821": "4821", "4821.0": "4821", "4.821e3": "4821", "-1.5E+3": "-1500", "482100e-2": "4821", "0.0": "0", "1e18": "1000000000000000000",
+		"4821.5": "4821.5", "1e19": "1e19", "1e-999999": "1e-999999", "true": "true", "false": "false",
+	} {
+		if got := rawjson.PlainNumber(number); got != want {
+			t.Errorf("%s became %s, want %s", number, got, want)
+		}
+	}
+	began := time.Now()
+	for range 1000 {
+		rawjson.PlainNumber("123456789e-999999")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("a thousand small numbers take %s", took)
+	}
 }
