@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"syncer/bench/gauge"
+	"syncer/internal/trickle"
 )
 
 type options struct {
@@ -166,12 +167,12 @@ func (s *stand) meanwhile(ctx context.Context, w io.Writer, o options) error {
 	return t.Print(w)
 }
 
-// backup copies the store to a file beside it, as `syncer backup` does.
+// backup copies the store to a file beside it, as `syncer backup` does. The file stays: freeing hundreds of megabytes is a
+// stall that no backup causes.
 func (s *stand) backup(ctx context.Context) error {
-	f, err := os.Create(filepath.Join(s.dir, "backup.db"))
+	f, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("backup-%d.db", time.Now().UnixNano())))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	return errors.Join(s.store.Backup(ctx, f), f.Sync(), f.Close())
+	return errors.Join(s.store.Backup(ctx, trickle.Writer(f)), f.Sync(), f.Close())
 }

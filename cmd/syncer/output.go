@@ -19,6 +19,7 @@ import (
 
 	"syncer/internal/console"
 	"syncer/internal/contact"
+	"syncer/internal/trickle"
 )
 
 // emit prints v as JSON when that was asked for, and else what people read.
@@ -205,7 +206,7 @@ func store(path string, write func(io.Writer) error) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err := write(f); err != nil {
+	if err := write(trickle.Writer(f)); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

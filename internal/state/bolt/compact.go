@@ -40,14 +40,8 @@ type gentle struct {
 	w io.Writer
 }
 
-// Write passes p on, and a file to the disk from time to time: hundreds of megabytes that are synced at the end
-// keep everybody else's commits waiting.
+// Write passes p on.
 func (g *gentle) Write(p []byte) (int, error) {
-	if f, ok := g.w.(interface{ Sync() error }); ok && g.n+len(p) >= copySlice {
-		if err := f.Sync(); err != nil {
-			return 0, err
-		}
-	}
 	if err := g.step(len(p)); err != nil {
 		return 0, err
 	}
@@ -98,7 +92,7 @@ func (p *pace) step(bytes int) error {
 
 const (
 	// copySlice is how much is copied at once.
-	copySlice = 1 << 20
+	copySlice = 512 << 10
 	// tailSlice is how much may be left to repeat while everybody waits for the new file, and tailRounds how
 	// often less is hoped for when the writers are as fast as the copying.
 	tailSlice  = 256 << 10
