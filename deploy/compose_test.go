@@ -66,7 +66,7 @@ func environment(t *testing.T, fill map[string]string) map[string]string {
 	t.Helper()
 	env := map[string]string{}
 	for _, line := range regexp.MustCompile(`(?m)^ENV (.+)$`).FindAllStringSubmatch(text(t, "../Dockerfile"), -1) {
-		for _, pair := range strings.Fields(line[1]) {
+		for pair := range strings.FieldsSeq(line[1]) {
 			name, value, _ := strings.Cut(pair, "=")
 			env[name] = value
 		}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -138,9 +139,7 @@ var everyFamily = []family{
 func (w *world) hand(path, body string, h http.Header) int {
 	w.Helper()
 	status, err := w.post(path, []byte(body), func(r *http.Request) {
-		for name, values := range h {
-			r.Header[name] = values
-		}
+		maps.Copy(r.Header, h)
 	})
 	w.must(err)
 	return status

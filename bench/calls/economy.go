@@ -85,8 +85,9 @@ func (t *town) found() error {
 	if err != nil {
 		return err
 	}
-	c, linked, err := t.Calls(), 0, error(nil)
-	if linked, err = t.linked(); err != nil {
+	c := t.Calls()
+	linked, err := t.linked()
+	if err != nil {
 		return err
 	}
 	bar := pages(t.n, page) + 1

@@ -143,7 +143,7 @@ func TestWithoutDaemon(t *testing.T) {
 		t.Fatalf("planning made %d contacts", n)
 	}
 	run := ""
-	for _, w := range strings.Fields(b.out.String()) {
+	for w := range strings.FieldsSeq(b.out.String()) {
 		if strings.HasPrefix(w, "crm-") {
 			run = strings.TrimSuffix(w, ":")
 		}

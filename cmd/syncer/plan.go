@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,11 +88,11 @@ func (c *cli) theHeldRun(runs []state.Run) (state.Run, error) {
 	case 1:
 		return held[0], nil
 	}
-	ids := ""
-	for _, r := range held {
-		ids += " " + r.ID
+	ids := make([]string, len(held))
+	for i, r := range held {
+		ids[i] = r.ID
 	}
-	return state.Run{}, c.misuse("several runs wait, name one:%s", "várias execuções aguardam, diga uma:%s", ids)
+	return state.Run{}, c.misuse("several runs wait, name one: %s", "várias execuções aguardam, diga uma: %s", strings.Join(ids, " "))
 }
 
 func (c *cli) plan(ctx context.Context, ops console.Operations, run state.Run, choose console.ApplyAsk, save string) error {

@@ -93,7 +93,7 @@ func notify(socket, state string, log *slog.Logger) {
 	if socket == "" {
 		return
 	}
-	conn, err := net.Dial("unixgram", socket)
+	conn, err := net.Dial("unixgram", socket) //nolint:noctx // a datagram socket is connected at once or not at all
 	if err == nil {
 		_, err = conn.Write([]byte(state))
 		_ = conn.Close()

@@ -108,7 +108,7 @@ func TestMistakes(t *testing.T) {
 			"SYNCER_PORT_80_TCP_PROTO=tcp SYNCER_PORT_80_TCP_PORT=80 SYNCER_PORT_80_TCP_ADDR=10.0.0.1 SYNCER_ADMIN_SERVICE_HOST=10.0.0.1 SYNCER_ADMIN_PORT=tcp://10.0.0.1:81", ""},
 	} {
 		environ := map[string]string{}
-		for _, pair := range strings.Fields(tt.set) {
+		for pair := range strings.FieldsSeq(tt.set) {
 			name, value, _ := strings.Cut(pair, "=")
 			environ[name] = value
 		}

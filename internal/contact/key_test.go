@@ -47,7 +47,7 @@ func TestErrorsSayOperationMessageRequestAndCause(t *testing.T) {
 		t.Error("the cause is lost")
 	}
 	wrapped := errors.Join(errors.New("apply"), err)
-	if contact.KindOf(wrapped) != contact.Unavailable || contact.AsError(wrapped) != err {
+	if contact.KindOf(wrapped) != contact.Unavailable || !errors.Is(contact.AsError(wrapped), err) {
 		t.Error("the kind is lost in a wrapped error")
 	}
 	if got := contact.AsError(io.EOF); got.Kind != contact.Internal || !errors.Is(got, io.EOF) || contact.KindOf(io.EOF) != contact.Internal {

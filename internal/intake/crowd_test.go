@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -136,7 +137,7 @@ func TestABrowserIsNotThisMachine(t *testing.T) {
 	for _, name := range words("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "X-Forwarded", "Forwarded-For", "X-Original-Forwarded-For", "X-Cluster-Client-Ip", "Fastly-Client-Ip", "Client-Ip", "X-Envoy-External-Address") {
 		r := request("/", "", name, "127.0.0.1")
 		r.RemoteAddr = "127.0.0.1:9"
-		if _, err := v.Verify(r, "", nil); err != errNotLocal {
+		if _, err := v.Verify(r, "", nil); !errors.Is(err, errNotLocal) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -36,7 +36,7 @@ func (w wire) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			if v != http.ErrAbortHandler {
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				panic(v)
 			}
 			resp, err = nil, errors.New("the connection was reset")

@@ -147,8 +147,10 @@ func TestDecimalsOfSeconds(t *testing.T) {
 	if moves("2017-11-11T11:12:13.123456Z") {
 		t.Error("the same microseconds count as a change")
 	}
-	if !moves("2017-11-11T11:12:13.1234567Z") || !moves("2017-11-11T11:12:13.1234567Z") {
-		t.Error("a part of a microsecond is remembered")
+	for range 2 { // it never compares as the same
+		if !moves("2017-11-11T11:12:13.1234567Z") {
+			t.Error("a part of a microsecond is remembered")
+		}
 	}
 }
 

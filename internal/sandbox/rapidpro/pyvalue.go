@@ -278,4 +278,6 @@ func unstorable(s string) bool {
 }
 
 // sameFold compares as the database compares with UPPER() on both sides.
-func sameFold(a, b string) bool { return strings.ToUpper(a) == strings.ToUpper(b) }
+func sameFold(a, b string) bool {
+	return strings.ToUpper(a) == strings.ToUpper(b) //nolint:staticcheck // folding is another relation than UPPER()
+}

@@ -54,9 +54,10 @@ func (p *queryParser) peek() string {
 		return p.rest[:1]
 	case '"':
 		for i := 1; i < len(p.rest); i++ {
-			if p.rest[i] == '\\' {
+			switch p.rest[i] {
+			case '\\':
 				i++
-			} else if p.rest[i] == '"' {
+			case '"':
 				return p.rest[:i+1]
 			}
 		}

@@ -225,7 +225,7 @@ func storeError(err error) error {
 // commitError is storeError for what is nobody's change: the disk failed it.
 func commitError(err error) error {
 	var said *contact.Error
-	if known := storeError(err); known != err || errors.Is(err, state.ErrCorrupt) || errors.As(err, &said) {
+	if known := storeError(err); !errors.Is(err, known) || errors.Is(err, state.ErrCorrupt) || errors.As(err, &said) {
 		return known
 	}
 	return unavailable("the disk refuses to write the state file", err)
