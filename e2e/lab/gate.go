@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // Gate is a door in front of a server that keeps its state while the door is shut: whoever knocks meanwhile is
@@ -20,12 +21,16 @@ type Gate struct {
 
 // NewGate opens a gate to an address.
 func NewGate(to string) (*Gate, error) {
-	at, err := FreeAddr()
-	if err != nil {
-		return nil, err
+	for {
+		at, err := FreeAddr()
+		if err != nil {
+			return nil, err
+		}
+		g := &Gate{to: to, at: at, conns: map[net.Conn]bool{}}
+		if err := g.Open(); !errors.Is(err, syscall.EADDRINUSE) { // somebody may have been faster
+			return g, err
+		}
 	}
-	g := &Gate{to: to, at: at, conns: map[net.Conn]bool{}}
-	return g, g.Open()
 }
 
 // Addr is where the gate is.

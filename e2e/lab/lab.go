@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -79,11 +80,17 @@ func ReadEnv(path string) (Env, error) {
 	return env, nil
 }
 
+var given sync.Map // addresses
+
 // FreeAddr is an address of the loopback interface on which nobody listens at this moment. Its port is below those
 // that systems give to outgoing connections: one of those could take it while a process that has it is started again.
+// For the same reason none is given twice.
 func FreeAddr() (addr string, err error) {
 	for range 100 {
 		addr = fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
+		if _, twice := given.LoadOrStore(addr, true); twice {
+			continue
+		}
 		var ln net.Listener
 		if ln, err = net.Listen("tcp", addr); err == nil {
 			return addr, ln.Close()

@@ -91,15 +91,15 @@ func (a *App) Explain(_ context.Context, what string, show bool) (x console.Expl
 		for _, k := range who.Records {
 			if rec, ok := state.Records.Get(tx, k); ok {
 				x.Records = append(x.Records, a.explainRecord(k, &rec))
-				for _, part := range rec.Parts {
-					c, _ := state.Consents.Get(tx, part.Identity)
-					for origin, e := range c {
-						if x.Consent == nil {
-							x.Consent = map[string]bool{}
-						}
-						x.Consent[origin] = e.Out
-					}
+			}
+		}
+		for _, id := range state.SpokenUnder(tx, x.Person) {
+			c, _ := state.Consents.Get(tx, id)
+			for origin, e := range c {
+				if x.Consent == nil {
+					x.Consent = map[string]bool{}
 				}
+				x.Consent[origin] = x.Consent[origin] || e.Out
 			}
 		}
 		x.Journal = state.History(tx, x.Person)

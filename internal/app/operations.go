@@ -134,11 +134,11 @@ func (a *App) Reconcile(ctx context.Context, ask console.RunAsk) (state.Run, err
 	case !slices.Contains(kinds, ask.Kind):
 		return state.Run{}, a.noSuch("kind of run", "tipo de execução", ask.Kind, kinds)
 	}
-	choose, err := a.chooser(ask.ApplyAsk)
+	only, err := a.chosen(ask.ApplyAsk)
 	if err != nil {
 		return state.Run{}, err
 	}
-	req := reconcile.Ask{Source: ask.Source, Kind: ask.Kind, Yes: ask.Yes, Hold: ask.Hold, Choose: choose, Limit: ask.Limit}
+	req := reconcile.Ask{Source: ask.Source, Kind: ask.Kind, Yes: ask.Yes, Hold: ask.Hold, Only: only, Limit: ask.Limit}
 	if !a.serving.Load() {
 		run, err := g.runner.Run(ctx, req)
 		if err == nil && run.State == engine.RunReleased {
@@ -222,26 +222,20 @@ func (a *App) underWay(g *generation) (busy bool, err error) {
 	return busy, err
 }
 
-// chooser turns record keys into a filter of planned people. What chooses nobody is refused: it must not be taken for
-// everybody.
-func (a *App) chooser(ask console.ApplyAsk) (func(engine.Planned) bool, error) {
+// chosen are the records whose people are wanted, nil for everybody. What chooses nobody is refused: it must not be taken
+// for everybody.
+func (a *App) chosen(ask console.ApplyAsk) (only []contact.Key, err error) {
 	if ask.Limit < 0 {
 		return nil, a.misused("a limit must be at least 1, not %d", "um limite deve ser ao menos 1, não %d", ask.Limit)
 	}
-	if len(ask.Only) == 0 {
-		return nil, nil
-	}
-	var want []contact.Key
 	for _, s := range ask.Only {
 		k, err := a.key(s)
 		if err != nil {
 			return nil, err
 		}
-		want = append(want, k)
+		only = append(only, k)
 	}
-	return func(p engine.Planned) bool {
-		return slices.ContainsFunc(p.Keys, func(k contact.Key) bool { return slices.Contains(want, k) })
-	}, nil
+	return only, nil
 }
 
 // shown is a run as people see it: how a source marks its place in a list may be somebody's address.
@@ -363,12 +357,12 @@ func mask(attr, v string) string {
 
 // Apply releases a held run, or some of it.
 func (a *App) Apply(ctx context.Context, run string, ask console.ApplyAsk) (out console.Applied, err error) {
-	choose, err := a.chooser(ask)
+	only, err := a.chosen(ask)
 	if err != nil {
 		return out, err
 	}
 	g := a.gen.Load()
-	done, err := g.runner.Apply(ctx, run, choose, ask.Limit)
+	done, err := g.runner.Apply(ctx, run, only, ask.Limit)
 	if err != nil {
 		return out, err
 	}

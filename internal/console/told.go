@@ -50,6 +50,7 @@ var told = [][2]string{
 	{"%s people changed since the plan was made", "%s pessoas mudaram desde que o plano foi feito"},
 	{"they changed since the plan was made", "mudaram desde que o plano foi feito"},
 	{"it changed at the target or the source since the plan was made", "mudou no destino ou na fonte desde que o plano foi feito"},
+	{"it could not be compared when the plan was made", "não pôde ser comparada quando o plano foi feito"},
 	{"it takes back %s", "desfaz %s"},
 	{"there is nothing left to take back of %s", "não resta nada a desfazer de %s"},
 	{"replaced by %s", "substituída por %s"},

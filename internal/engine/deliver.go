@@ -19,12 +19,7 @@ func (c *Conductor) deliver(ctx context.Context, p state.PersonID, lane state.La
 	k := state.LinkKey{Target: c.name, Person: p}
 	j, ok, err := c.e.load(k)
 	switch {
-	case err != nil && contact.KindOf(err) == contact.Unready:
-		w := work{c: c, j: j, lane: lane, began: began}
-		w.fail(ctx, err)
-		c.drop(p)
-		return
-	case err != nil:
+	case err != nil && (j == nil || !j.nameless):
 		c.log.Error("a delivery could not be read", "person", p, "error", err)
 		c.skip()
 		c.drop(p)
@@ -38,6 +33,14 @@ func (c *Conductor) deliver(ctx context.Context, p state.PersonID, lane state.La
 	ctx = budget.WithLane(ctx, lane)
 	w := work{c: c, j: j, lane: lane, began: began}
 	switch {
+	case j.nameless:
+		if !w.refuseFirst(ctx, nil) {
+			w.fail(ctx, err)
+		}
+	case w.telling():
+		if !w.refuseFirst(ctx, nil) {
+			w.told(ctx)
+		}
 	case c.e.opts.DryRun && (j.person.Erase || j.link.Undo != ""):
 		w.hold(ctx, DryRun, "dry run")
 	case j.person.Erase:
@@ -184,13 +187,33 @@ func (w *work) heldBack() (run, why string) {
 	return guardRun(w.c.name), why
 }
 
+// telling reports whether the delivery is of what the person said about being written to alone, while a run or guard
+// holds the rest back.
+func (w *work) telling() bool { return w.j.link.Will }
+
+// told ends such a delivery when there was nothing to do, or nothing may be done.
+func (w *work) told(ctx context.Context) {
+	w.c.skip()
+	if err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
+		l, ok := state.Links.Get(tx, w.j.key)
+		if ok && l.Hold != "" && !w.outdated(tx) {
+			state.Told(tx, w.j.key, &l)
+			state.Links.Put(tx, w.j.key, l)
+		}
+		return nil
+	}); err != nil {
+		w.c.log.Error("the outcome of a delivery could not be stored; it will be repeated", "person", w.j.key.Person, "error", err)
+		w.pauseAfterStoreError(err)
+	}
+}
+
 // refuseFirst carries out that the person refused messages, and nothing else, where the rest of what is desired cannot
 // go or has to wait: nobody who asked to be left alone goes on getting messages for the sake of a name that the target
 // does not take. why says what is wrong with the rest; without a reason, the rest follows in another delivery. It reports
 // whether there was anything to carry out: then this delivery is over, or handed on.
 func (w *work) refuseFirst(ctx context.Context, why *contact.Error) bool {
 	j := w.j
-	if w.onlyConsent || !j.optedOut || j.link.Contact == "" || w.c.e.opts.DryRun {
+	if w.onlyConsent || !j.optedOut && !w.telling() || j.link.Contact == "" || w.c.e.opts.DryRun {
 		return false
 	}
 	if err := w.fetch(ctx); err != nil {
@@ -494,7 +517,7 @@ func (w *work) erase(ctx context.Context) {
 		who.Targets = slices.DeleteFunc(who.Targets, func(t string) bool { return t == c.name })
 		state.Persons.Put(tx, j.key.Person, who)
 		if len(who.Targets) == 0 {
-			state.ErasePerson(tx, j.key.Person, c.e.now(), j.identities()...)
+			state.ErasePerson(tx, j.key.Person, c.e.now(), j.own()...)
 		}
 		return nil
 	})

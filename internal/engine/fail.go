@@ -149,7 +149,11 @@ func (w *work) gone(ctx context.Context, failure *contact.Error) {
 		if j.desired.Leaving || j.desired.Policy.OnGone == contact.Recreate {
 			l.Gone = false
 		}
-		state.Schedule(tx, j.key, &l, w.lane, c.e.now())
+		if w.telling() && l.Hold != "" {
+			state.Told(tx, j.key, &l) // there is nobody left to be told
+		} else {
+			state.Schedule(tx, j.key, &l, w.lane, c.e.now())
+		}
 		state.Links.Put(tx, j.key, l)
 		return nil
 	})
@@ -245,7 +249,11 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 				at = now
 			}
 		}
-		state.Schedule(tx, j.key, &l, lane, at)
+		if w.telling() && l.Hold != "" {
+			state.Tell(tx, j.key, &l, at)
+		} else {
+			state.Schedule(tx, j.key, &l, lane, at)
+		}
 		state.Links.Put(tx, j.key, l)
 		return nil
 	})

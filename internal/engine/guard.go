@@ -177,13 +177,17 @@ func (w *work) refusal() bool {
 }
 
 // people is how many people have a contact at the target, for the guard's percentages. Counting reads every link,
-// so it is done once a minute.
+// so it is done once a minute. What could not be counted is not taken for nobody: the last count stands until it can.
 func (c *Conductor) people() int {
 	g := c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := g.now(); now.Sub(g.counted) > time.Minute {
-		g.people, g.counted = c.linkedPeople(), now
+		if n, err := c.linkedPeople(); err != nil {
+			c.log.Warn("the people with a contact could not be counted; the guard goes by the last count", "error", err)
+		} else {
+			g.people, g.counted = n, now
+		}
 	}
 	return g.people
 }

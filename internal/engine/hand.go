@@ -163,7 +163,7 @@ func (e *Engine) forgetLinks(ctx context.Context, target string) error {
 				l := &links[i]
 				state.SetContact(tx, k, l, "")
 				state.Dead.Delete(tx, k)
-				state.Links.Put(tx, k, state.Link{Lane: l.Lane, Due: l.Due, First: l.First, Hold: l.Hold})
+				state.Links.Put(tx, k, state.Link{Lane: l.Lane, Due: l.Due, First: l.First, Hold: l.Hold, Will: l.Will})
 				state.Note(tx, k.Person, state.Entry{At: contact.Micros(e.now()), What: "unlinked", Target: target, Text: "the target is another place from now on"})
 			}
 			return nil

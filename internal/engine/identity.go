@@ -29,8 +29,8 @@ func (j *joiner) place(contacts []contact.Contact) []state.PersonID {
 		c := &contacts[i]
 		at := slices.IndexFunc(j.rec.Parts, func(p state.RecordPart) bool { return p.Mapping == c.Mapping && p.Part == c.Part })
 		switch {
-		case c.Leaving && at < 0:
-			// It never stood for anybody.
+		case at < 0 && (c.Leaving || j.erased(c)):
+			// It never stood for anybody, or does not any more.
 		case c.Leaving:
 			j.release(&j.rec.Parts[at])
 			touch(j.rec.Parts[at].Person)
@@ -62,6 +62,13 @@ func (j *joiner) place(contacts []contact.Contact) []state.PersonID {
 	return touched
 }
 
+// erased reports whether a row among others is about somebody who asked to be erased: it is left out. A record that is
+// about nobody else is kept, to say why it has no contact.
+func (j *joiner) erased(c *contact.Contact) bool {
+	phone, ok := c.Primary()
+	return ok && c.Part != "" && state.IsForgotten(j.tx, phone.Identity())
+}
+
 // claim gives the part its person: whoever already has the identity, the person it had before, or a new one.
 func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
 	id, assumed := contact.Identity(""), false
@@ -72,17 +79,17 @@ func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
 	if p.Identity != id {
 		j.release(p)
 	}
-	p.Name = name
+	p.Name, p.Identity = name, id
 	person := p.Person
 	if id != "" && !state.IsForgotten(j.tx, id) {
-		if owner := j.owner(id, p, name, assumed); owner != 0 && owner != person {
+		if owner := j.owner(p, assumed); owner != 0 && owner != person {
 			person = j.join(person, owner)
 		}
 	}
 	if person == 0 {
 		person = state.PersonID(j.tx.Next(state.Persons.Name))
 	}
-	p.Person, p.Identity = person, id
+	p.Person = person
 	who, _ := state.Persons.Get(j.tx, person)
 	if !slices.Contains(who.Records, j.key) {
 		who.Records = append(who.Records, j.key)
@@ -96,40 +103,39 @@ func (j *joiner) claim(p *state.RecordPart, c *contact.Contact) {
 // owner is the person who has the identity and whom this part may join. A number that two records of one
 // source give under different names is a shared line, and joins nobody; so is one that two sources give under names
 // that cannot be one human's. One that was completed by a default area code joins nobody of another name.
-func (j *joiner) owner(id contact.Identity, p *state.RecordPart, name string, assumed bool) state.PersonID {
-	list, _ := state.Claims.Get(j.tx, id)
+func (j *joiner) owner(p *state.RecordPart, assumed bool) state.PersonID {
+	list, _ := state.Claims.Get(j.tx, p.Identity)
 	for _, c := range list {
 		if c.Key == j.key && c.Mapping == p.Mapping && c.Part == p.Part {
 			continue
 		}
 		sameSource := c.Key.Source == j.key.Source && (c.Key != j.key || c.Mapping == p.Mapping) // rows of one record are people apart
-		if c.Name != name && (sameSource || assumed || c.Assumed || !contact.NamesAgree(c.Name, name)) {
+		if c.Name != p.Name && (sameSource || assumed || c.Assumed || !contact.NamesAgree(c.Name, p.Name)) {
 			continue
 		}
-		if j.fits(c.Person, j.key, name) {
+		if j.fits(c.Person, j.key, p) {
 			return c.Person
 		}
 	}
 	return 0
 }
 
-// fits reports whether a record under this name can be the same human as a person: no other live record of
-// the same source with that identity bears another name there.
-func (j *joiner) fits(person state.PersonID, key contact.Key, name string) bool {
+// fits reports whether a part of a record can be the same human as a person: no other live record that stands for them
+// bears a name that cannot be the same human's, nor any of the same source another one at all. One claim that agrees is
+// not enough: a record without a name agrees with everybody, and through it two strangers would become one person.
+func (j *joiner) fits(person state.PersonID, key contact.Key, part *state.RecordPart) bool {
 	who, ok := state.Persons.Get(j.tx, person)
 	if !ok {
 		return false
 	}
 	for _, k := range who.Records {
-		if k.Source != key.Source || k == key {
-			continue
-		}
 		rec, ok := state.Records.Get(j.tx, k)
-		if !ok || rec.Deleted {
+		if !ok || rec.Deleted || k == key {
 			continue
 		}
 		for _, p := range rec.Parts {
-			if p.Person == person && p.Name != name {
+			stands := p.Identity != "" && part.Identity != ""
+			if p.Person == person && p.Name != part.Name && (k.Source == key.Source || stands && !contact.NamesAgree(p.Name, part.Name)) {
 				return false
 			}
 		}
@@ -187,6 +193,7 @@ func (j *joiner) release(p *state.RecordPart) {
 	if p.Identity == "" {
 		return
 	}
+	state.Carry(j.tx, j.key, p)
 	list, _ := state.Claims.Get(j.tx, p.Identity)
 	list = slices.DeleteFunc(list, func(c state.Claim) bool {
 		return c.Key == j.key && c.Mapping == p.Mapping && c.Part == p.Part
@@ -216,7 +223,7 @@ func (j *joiner) join(a, b state.PersonID) state.PersonID {
 	return keep
 }
 
-// compatible reports whether no source has records under different names on the two sides.
+// compatible reports whether every live record on one side fits the person on the other.
 func (j *joiner) compatible(a, b state.PersonID) bool {
 	who, _ := state.Persons.Get(j.tx, a)
 	for _, k := range who.Records {
@@ -227,8 +234,8 @@ func (j *joiner) compatible(a, b state.PersonID) bool {
 		if !ok || rec.Deleted {
 			continue
 		}
-		for _, p := range rec.Parts {
-			if p.Person == a && !j.fits(b, k, p.Name) {
+		for i := range rec.Parts {
+			if p := &rec.Parts[i]; p.Person == a && !j.fits(b, k, p) {
 				return false
 			}
 		}
@@ -339,7 +346,7 @@ func moveLinks(tx state.Tx, now int64, from, into state.PersonID, winner *state.
 			state.SetContact(tx, ki, &li, id)
 		}
 		li.Gone, li.Doubt = li.Contact == "" && (li.Gone || lf.Gone), max(li.Doubt, lf.Doubt)
-		lane, due, hold := lf.Lane, lf.Due, lf.Hold
+		lane, free, hold, will := lf.Lane, lf.Free(), lf.Hold, lf.Will
 		if lf.First != 0 && (li.First == 0 || lf.First < li.First) {
 			li.First = lf.First
 		}
@@ -347,11 +354,14 @@ func moveLinks(tx state.Tx, now int64, from, into state.PersonID, winner *state.
 		state.Links.Delete(tx, kf)
 		state.Dead.Delete(tx, kf)
 		switch {
-		case li.Due != 0:
-		case due != 0:
+		case li.Free():
+		case free:
 			state.Schedule(tx, ki, &li, lane, contact.FromMicros(now))
 		case hold != "" && li.Hold == "": // what waits for somebody's word goes on waiting
 			state.KeepBack(tx, ki, &li, hold, state.Held{})
+		}
+		if will {
+			state.Tell(tx, ki, &li, contact.FromMicros(now))
 		}
 		state.Links.Put(tx, ki, li)
 	}

@@ -33,12 +33,16 @@ type job struct {
 	observed *contact.Observed
 	unread   bool
 
+	// nameless says that a source's names are not known yet, so that its records cannot be mapped.
+	nameless bool
+
 	change  contact.Change
 	adopted bool // the contact was found, not made
 	calls   int
 }
 
-// load collects what is known of a person at a target and folds it. ok is false when there is nothing to do.
+// load collects what is known of a person at a target and folds it. ok is false when there is nothing to do. Whoever is
+// to be erased need not be understood; of others whose records cannot be mapped yet, only consent is known.
 func (e *Engine) load(k state.LinkKey) (j *job, ok bool, err error) {
 	type input struct {
 		key     contact.Key
@@ -66,7 +70,10 @@ func (e *Engine) load(k state.LinkKey) (j *job, ok bool, err error) {
 	}
 	for _, in := range inputs {
 		if !e.known(in.key.Source) {
-			return j, true, e.unknownNames(in.key.Source)
+			if j.nameless = !j.person.Erase; j.nameless {
+				err = e.unknownNames(in.key.Source)
+			}
+			continue
 		}
 		contacts := e.mapRecord(in.key, &in.rec, in.payload)
 		for _, p := range in.rec.Parts {
@@ -79,10 +86,13 @@ func (e *Engine) load(k state.LinkKey) (j *job, ok bool, err error) {
 	}
 	j.desired, j.wanted = contact.Fold(k.Target, j.parts)
 	e.leftover(j)
-	return j, true, e.store.View(func(tx state.Tx) error {
+	if err := e.store.View(func(tx state.Tx) error {
 		j.look(tx)
 		return nil
-	})
+	}); err != nil {
+		return j, true, err
+	}
+	return j, true, err
 }
 
 // leftover wants those labels away that syncer gave to the contact for somebody who is gone, and of which no mapping of
@@ -159,7 +169,7 @@ func (j *job) forget(tx state.Tx) {
 	})
 }
 
-// refused reports whether the person refused messages: under any number that a record gives, also one that no
+// refused reports whether the person refused messages: under any number that a record gives or gave, also one that no
 // longer stands for a contact, under any address of the contact itself, or in a record just read.
 func (j *job) refused(tx state.Tx) bool {
 	for i := range j.parts {
@@ -167,7 +177,7 @@ func (j *job) refused(tx state.Tx) bool {
 			return true
 		}
 	}
-	ids := j.identities()
+	ids := append(j.identities(), state.SpokenUnder(tx, j.key.Person)...)
 	if m, ok := state.Mirror.Get(tx, state.At{Place: j.key.Target, ID: j.link.Contact}); ok {
 		ids = append(ids, m.Identities()...)
 	}
@@ -180,10 +190,19 @@ func (j *job) refused(tx state.Tx) bool {
 }
 
 // identities are those of every number that a record gives and of every address that syncer added.
-func (j *job) identities() (ids []contact.Identity) {
+func (j *job) identities() []contact.Identity {
+	return j.known(func(contact.Phone) bool { return true })
+}
+
+// own are those of them that are the person's alone: a landline is many people's, who go on being heard under it.
+func (j *job) own() []contact.Identity { return j.known(contact.Phone.Identifies) }
+
+func (j *job) known(by func(contact.Phone) bool) (ids []contact.Identity) {
 	for i := range j.parts {
 		for _, p := range j.parts[i].Contact.Phones {
-			ids = append(ids, p.Identity())
+			if by(p) {
+				ids = append(ids, p.Identity())
+			}
 		}
 	}
 	for _, u := range j.link.Base.URNs {

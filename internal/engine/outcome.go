@@ -32,7 +32,7 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 		if !ok {
 			return w.strand(tx)
 		}
-		seq := j.person.Seq
+		was, seq := l, j.person.Seq
 		if l.Undo != "" {
 			seq = l.Done // an undo delivers nothing of what came since
 		}
@@ -41,8 +41,8 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 			w.answer(tx, &l)
 		}
 		w.record(tx, &l, outcome, failure, now)
-		if w.onlyConsent && w.withheld == nil && outcome != "dead" {
-			w.goOn(tx, &l, now)
+		if w.telling() || w.onlyConsent && w.withheld == nil && outcome != "dead" {
+			w.goOn(tx, &l, &was, now)
 			state.Links.Put(tx, j.key, l)
 			return nil
 		}
@@ -87,12 +87,16 @@ func (w *work) changed(outcome string) bool {
 	return outcome == "written" || w.reread || outcome == "waiting" && w.wrote && w.withheld != nil
 }
 
-// goOn makes the rest of a delivery due that began with a refusal: whatever it was, it is that again.
-func (w *work) goOn(tx state.Tx, l *state.Link, now time.Time) {
-	was := &w.j.link
+// goOn leaves the rest of a delivery as it was before the refusal was carried out: due, or held back.
+func (w *work) goOn(tx state.Tx, l, was *state.Link, now time.Time) {
 	l.Fails, l.Refused, l.Doubt, l.Waiting = was.Fails, was.Refused, was.Doubt, was.Waiting
 	l.Run, l.Expect, l.Cleared = was.Run, was.Expect, was.Cleared
-	state.Schedule(tx, w.j.key, l, w.lane, now)
+	switch {
+	case !w.telling():
+		state.Schedule(tx, w.j.key, l, w.lane, now)
+	case !w.outdated(tx):
+		state.Told(tx, w.j.key, l)
+	}
 }
 
 // answer takes the questions about a person off the list that came up while they could not be delivered.
@@ -236,7 +240,7 @@ func (w *work) moved() bool {
 	if l.Adopted != nil && l.At == 0 && !w.c.target.Rules().Can.Changes {
 		return false
 	}
-	return l.Run != "" && l.Cleared >= w.j.person.Seq && len(l.Expect) > 0 && !bytes.Equal(l.Expect, digest(&w.j.change))
+	return l.Run != "" && l.Cleared >= w.j.person.Seq && len(l.Expect) > 0 && !bytes.Equal(l.Expect, w.c.digest(&w.j.change))
 }
 
 // hold keeps a change back under a run.

@@ -114,8 +114,8 @@ func TestUndoKeepsARefusal(t *testing.T) {
 		h.must(err)
 		h.must(h.Settle(time.Hour))
 		h.says(stop(contact.PhoneIdentity("558480000001")))
-		undo, _, err := h.Engine.Undo(context.Background(), run.ID)
-		h.must(err)
+		undo := "undo-" + run.ID
+		h.must(h.Engine.Undo(context.Background(), run.ID, undo))
 		_, err = h.Engine.Release(context.Background(), undo, nil, 0)
 		h.must(err)
 		h.must(h.Settle(time.Hour))
@@ -228,6 +228,24 @@ func TestCursorThatIsRefusedAtOnce(t *testing.T) {
 		h.must(h.Settle(time.Hour))
 		if c, _ := h.Weni.Contact(number(1)); c.Name != "Pessoa 1" {
 			t.Errorf("contact: %+v", c)
+		}
+	})
+}
+
+// TestRefusalWhileATargetFails: what was held stays held when the refusal itself needs more than one attempt.
+func TestRefusalWhileATargetFails(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
+		h.put("crm", 1, "Ana Prado", anaFone, nil)
+		h.Books["crm"].Edit(1, func(r lab.Row) { r["cidade"] = "Natal" })
+		run, err := h.Runner.Run(context.Background(), reconcile.Ask{Source: "crm", Kind: "full", Hold: true})
+		h.must(err)
+		_, err = h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Times: 2, Action: sandbox.FaultStatus, Status: 502})
+		h.must(err)
+		h.says(stop(contact.PhoneIdentity("558480000001")))
+		n, err := h.Engine.HeldPeople(run.ID, nil)
+		h.must(err)
+		if c, _ := h.Weni.Contact(anaURN); !slices.Contains(c.Groups, "Opt-out") || c.Fields["cidade"] != "" || n != 1 {
+			t.Errorf("%v %v, %d held", c.Groups, c.Fields, n)
 		}
 	})
 }

@@ -24,6 +24,7 @@ func (e *Engine) resolve(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-e.wake:
+			e.wakeTargets() // what people say about being written to makes them due without a record
 		}
 		for ctx.Err() == nil {
 			next, more, err := e.ResolveOnce(ctx)
@@ -72,10 +73,9 @@ func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, er
 	if err != nil || len(batch) == 0 {
 		return next, false, err
 	}
-	if err := e.fetchThin(ctx, batch); err != nil {
+	if batch, err = e.thin(ctx, batch); err != nil {
 		return next, false, err
 	}
-	batch = slices.DeleteFunc(batch, func(d dueRecord) bool { return d.rec.Thin })
 	if batch, err = e.early(ctx, batch); err != nil {
 		return next, false, err
 	}
@@ -89,18 +89,36 @@ func (e *Engine) ResolveOnce(ctx context.Context) (next time.Time, more bool, er
 		}); err != nil {
 			return next, false, err
 		}
-		for _, c := range e.targets {
-			c.Wake()
-		}
+		e.wakeTargets()
 	}
 	return next, true, nil // those put off are due at a time that next does not know
+}
+
+func (e *Engine) wakeTargets() {
+	for _, c := range e.targets {
+		c.Wake()
+	}
+}
+
+// thin has the records read that must be read before they can be mapped, and returns the others. An erasure waits for
+// nothing that the source has to say.
+func (e *Engine) thin(ctx context.Context, batch []dueRecord) ([]dueRecord, error) {
+	var thin []dueRecord
+	rest := slices.DeleteFunc(batch, func(d dueRecord) bool {
+		ask := d.rec.Thin && !d.rec.Erase
+		if ask {
+			thin = append(thin, d)
+		}
+		return ask
+	})
+	return rest, e.fetchThin(ctx, thin)
 }
 
 // early puts off the records of sources whose names are not known yet, and returns the others.
 func (e *Engine) early(ctx context.Context, batch []dueRecord) ([]dueRecord, error) {
 	wait := map[string][]string{}
 	rest := slices.DeleteFunc(batch, func(d dueRecord) bool {
-		if e.known(d.key.Source) || d.rec.Deleted {
+		if e.known(d.key.Source) || d.rec.Deleted || d.rec.Erase {
 			return false
 		}
 		wait[d.key.Source] = append(wait[d.key.Source], d.key.ID)
@@ -117,6 +135,9 @@ func (e *Engine) early(ctx context.Context, batch []dueRecord) ([]dueRecord, err
 func (e *Engine) mapAll(batch []dueRecord) {
 	for i := range batch {
 		d := &batch[i]
+		if d.rec.Erase && !d.rec.Deleted && !e.known(d.key.Source) {
+			continue // it waited for no names, and needs none
+		}
 		d.contacts = e.mapRecord(d.key, &d.rec, d.payload)
 	}
 }
@@ -163,14 +184,15 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 	if rec.Erase {
 		j.forget()
 	}
-	people := j.place(d.contacts)
-	travel := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
-	if e.consent(tx, d, &rec) {
-		travel = state.Travel{Lane: state.LaneConsent} // a refusal waits for no run
+	people := j.standing()
+	if !rec.Erase || d.contacts != nil && !rec.Deleted { // whom an erasure is about is known without the record
+		people = j.place(d.contacts)
 	}
+	travel := state.Travel{Lane: rec.Lane, Hold: rec.Hold}
 	first, events := rec.First, rec.Events
 	rec.Mapped = e.MappedUnder(d.key.Source)
-	state.Dequeue(tx, d.key, &rec)
+	heard := state.Dequeue(tx, d.key, &rec)
+	said, speakers := e.consent(tx, d, &rec)
 	if rec.Erase && len(people) == 0 { // it stood for nobody; nothing of it is kept
 		state.DropRecord(tx, d.key, &rec)
 		state.Forget(tx, e.now(), nil, []contact.Key{d.key})
@@ -180,6 +202,19 @@ func (e *Engine) settleRecord(tx state.Tx, d *dueRecord) {
 	for _, p := range people {
 		e.makeDue(tx, p, d, travel, first, events)
 	}
+	if heard = append(heard, said...); len(heard) > 0 {
+		state.Heed(tx, j.now, heard, speakers) // a refusal waits for no run, the rest of the record does
+	}
+}
+
+// standing are the people a record stands for.
+func (j *joiner) standing() (people []state.PersonID) {
+	for _, p := range j.rec.Parts {
+		if p.Person != 0 && !slices.Contains(people, p.Person) {
+			people = append(people, p.Person)
+		}
+	}
+	return people
 }
 
 // forget marks the numbers of a record as erased while they are known: a deletion that came along takes its claims back.
@@ -193,22 +228,42 @@ func (j *joiner) forget() {
 	state.Forget(j.tx, contact.FromMicros(j.now), ids, nil)
 }
 
-// consent writes what the record says about the person's will into the ledger of its numbers. A record that no
-// longer stands for a contact still speaks for its person here.
-func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) (changed bool) {
-	at := max(rec.Version.Event, rec.Version.Arrival)
+// consent writes what the record says about the will of its people into the ledger of their numbers, and returns the
+// identities whose ledger that changed and whose will it is. A record that no longer stands for a contact still speaks
+// for its person here.
+func (e *Engine) consent(tx state.Tx, d *dueRecord, rec *state.Record) (changed []contact.Identity, people []state.PersonID) {
 	for i := range d.contacts {
 		c := &d.contacts[i]
 		if c.OptOut == contact.Unsaid || c.Fatal() {
 			continue
 		}
-		for _, p := range c.Phones {
-			if p.Identifies() {
-				changed = state.SetConsent(tx, p.Identity(), d.key.Source, c.OptOut == contact.Yes, at) || changed
+		word, turned := state.Word(c.OptOut == contact.Yes, rec.Version.Event, rec.Version.Arrival), false
+		for _, id := range spokenFor(d.key, c, word.Out) {
+			if !state.Erased(tx, id) && state.SetConsent(tx, id, d.key.Source, word) {
+				turned, changed = true, append(changed, id)
+			}
+		}
+		for _, p := range rec.Parts {
+			if turned && p.Mapping == c.Mapping && p.Part == c.Part {
+				people = append(people, p.Person)
 			}
 		}
 	}
-	return changed
+	return changed, people
+}
+
+// spokenFor are the identities whose will a contact of a record states. A consent also takes back what was refused under
+// a number that the record gave before.
+func spokenFor(k contact.Key, c *contact.Contact, out bool) (ids []contact.Identity) {
+	for _, p := range c.Phones {
+		if p.Identifies() {
+			ids = append(ids, p.Identity())
+		}
+	}
+	if !out {
+		ids = append(ids, state.PartIdentity(k, c.Mapping, c.Part))
+	}
+	return ids
 }
 
 // makeDue makes a person due at every target that its records write to, or holds it back under a run.
@@ -268,10 +323,7 @@ func (e *Engine) eraseElsewhere(tx state.Tx, p state.PersonID, person *state.Per
 				state.Conflicts.Put(tx, "erase/"+name+"/"+l.Contact, state.Conflict{Kind: "erase", Target: name, Contacts: []string{l.Contact}, At: contact.Micros(e.now()),
 					Message: "a person asked to be erased, and the mapping file no longer names this target; erase the contact by hand"})
 			}
-			state.SetContact(tx, k, &l, "")
-			state.Unschedule(tx, k, &l)
-			state.Links.Delete(tx, k)
-			state.Dead.Delete(tx, k)
+			state.DropLink(tx, k)
 		}
 		return true
 	})
@@ -286,7 +338,7 @@ func (e *Engine) push(tx state.Tx, k state.LinkKey, l *state.Link, how state.Tra
 	l.Fails, l.Refused, l.Waiting, l.Undo = 0, 0, nil, "" // what the source says now is not undone
 	state.Dead.Delete(tx, k)
 	switch {
-	case how.Hold != "" && l.Due == 0 && !RunOpen(tx, l.Hold):
+	case how.Hold != "" && !l.Free() && !RunOpen(tx, l.Hold):
 		state.KeepBack(tx, k, l, how.Hold, state.Held{})
 	case how.Hold != "":
 	default:

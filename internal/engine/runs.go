@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"syncer/internal/budget"
@@ -21,6 +22,11 @@ type Planned struct {
 	state.Held
 }
 
+// Among reports whether a person is one of those whom some records stand for; nil stands for everybody.
+func (p *Planned) Among(records []contact.Key) bool {
+	return len(records) == 0 || slices.ContainsFunc(p.Keys, func(k contact.Key) bool { return slices.Contains(records, k) })
+}
+
 // PlanRun compares everybody whom a run holds back with what their targets show, stores what would be done,
 // and lets go of those for whom there is nothing to do. It writes to no target. step is told how far it is. A
 // target that cannot be asked does not keep the others from being planned: the sums are those of the targets
@@ -29,7 +35,7 @@ func (e *Engine) PlanRun(ctx context.Context, run string, step func(done int)) (
 	sums := map[string]state.PlanSums{}
 	var errs []error
 	for _, name := range e.Targets() {
-		s, _, err := e.targets[name].planRun(ctx, run, step)
+		s, _, err := e.targets[name].planRun(ctx, run, false, step)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -42,11 +48,11 @@ func (e *Engine) PlanRun(ctx context.Context, run string, step func(done int)) (
 	return sums, errors.Join(errs...)
 }
 
-// Replan compares a held plan with what the targets show now. It returns whose change is no longer the one
-// that was shown; for them the plan now holds the new one.
+// Replan compares a held plan with what the targets show now. It returns whose change is not the one that was shown,
+// also those for whom none was, because their target was down then; for them the plan now holds the new one.
 func (e *Engine) Replan(ctx context.Context, run string) (moved []Planned, err error) {
 	for _, c := range e.targets {
-		_, m, err := c.planRun(ctx, run, nil)
+		_, m, err := c.planRun(ctx, run, true, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +61,7 @@ func (e *Engine) Replan(ctx context.Context, run string) (moved []Planned, err e
 	return moved, nil
 }
 
-func (c *Conductor) planRun(ctx context.Context, run string, step func(int)) (state.PlanSums, []Planned, error) {
+func (c *Conductor) planRun(ctx context.Context, run string, shown bool, step func(int)) (state.PlanSums, []Planned, error) {
 	if concerned, err := c.concerns(run); err != nil || !concerned {
 		return state.PlanSums{}, nil, err
 	}
@@ -65,7 +71,7 @@ func (c *Conductor) planRun(ctx context.Context, run string, step func(int)) (st
 	if err := c.mirror.forPlan(ctx, run); err != nil {
 		return state.PlanSums{}, nil, err
 	}
-	return c.planHeld(ctx, run, step)
+	return c.planHeld(ctx, run, shown, step)
 }
 
 // concerns reports whether a run has to do with the target: it holds somebody back there, or is of a source that writes
@@ -155,10 +161,15 @@ func identitiesOf(tx state.Tx, p state.PersonID) (ids []contact.Identity) {
 // planBatch is how many people are planned between two commits.
 const planBatch = 200
 
-func (c *Conductor) planHeld(ctx context.Context, run string, step func(int)) (state.PlanSums, []Planned, error) {
+func (c *Conductor) planHeld(ctx context.Context, run string, shown bool, step func(int)) (state.PlanSums, []Planned, error) {
 	ctx = budget.WithLane(ctx, state.LaneBulk)
-	p := planner{c: c, labels: map[string]int{}, named: c.named()}
-	p.sums.Linked, p.sums.Waiting, p.sums.Campaigns, p.sums.Dropped = c.linkedPeople(), map[string]int{}, map[string]int{}, map[string]int{}
+	p := planner{c: c, shown: shown, labels: map[string]int{}, named: c.named()}
+	p.sums.Waiting, p.sums.Campaigns, p.sums.Dropped = map[string]int{}, map[string]int{}, map[string]int{}
+	linked, err := c.linkedPeople()
+	if err != nil {
+		return p.sums, nil, err
+	}
+	p.sums.Linked = linked
 	p.campaigns, p.sums.Unread = c.campaigns(ctx)
 	var after *state.HoldKey
 	done := 0
@@ -205,6 +216,7 @@ func (c *Conductor) campaigns(ctx context.Context) (list []contact.Campaign, unr
 // planner computes the plan of one run at one target.
 type planner struct {
 	c         *Conductor
+	shown     bool // somebody has seen the plan as it was before
 	sums      state.PlanSums
 	labels    map[string]int // label operations, which share calls
 	named     []string       // labels that the mapping file names
@@ -244,8 +256,9 @@ func (p *planner) some(ctx context.Context, keys []state.HoldKey) error {
 			if w.j.observed != nil {
 				h.Modified = contact.Micros(w.j.observed.Modified)
 			}
-			if before, _ := state.Holds.Get(tx, keys[i]); len(before.Keys) > 0 && !bytes.Equal(digest(&before.Change), digest(&h.Change)) {
-				h.Why = "it changed at the target or the source since the plan was made"
+			before, _ := state.Holds.Get(tx, keys[i])
+			if why := p.differs(&before, &h); why != "" {
+				h.Why = why
 				moved = append(moved, Planned{w.j.key, h})
 			}
 			if w.j.change.Empty() {
@@ -271,6 +284,17 @@ func (p *planner) some(ctx context.Context, keys []state.HoldKey) error {
 	})
 	p.moved = append(p.moved, moved...)
 	return err
+}
+
+// differs says why a change is not the one that was shown; empty when it is.
+func (p *planner) differs(before, now *state.Held) string {
+	switch {
+	case len(before.Keys) > 0 && !bytes.Equal(p.c.digest(&before.Change), p.c.digest(&now.Change)):
+		return "it changed at the target or the source since the plan was made"
+	case len(before.Keys) == 0 && p.shown && !now.Change.Empty():
+		return "it could not be compared when the plan was made"
+	}
+	return ""
 }
 
 // add counts one person. Label changes are counted apart: a hundred people share a call.
@@ -365,14 +389,31 @@ func (p *planner) finish() state.PlanSums {
 	return p.sums
 }
 
-// digest names what a change does. Two that do the same have the same one.
-func digest(c *contact.Change) []byte {
-	raw, err := json.Marshal(c)
+// digest names what a change does, but for what the person said about being written to, which waits for no run and may
+// be done before the rest is let go. Two that do the same have the same one.
+func (c *Conductor) digest(ch *contact.Change) []byte {
+	raw, err := json.Marshal(c.withoutConsent(*ch))
 	if err != nil {
 		return nil
 	}
 	sum := sha256.Sum256(raw)
 	return sum[:12]
+}
+
+// withoutConsent is a change without what is written, or taken back, for a refusal.
+func (c *Conductor) withoutConsent(ch contact.Change) contact.Change {
+	rules := c.target.Rules()
+	other := func(names []string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == rules.OptOutLabel })
+	}
+	ch.AddLabels, ch.RemoveLabels = other(ch.AddLabels), other(ch.RemoveLabels)
+	ch.Fields = maps.Clone(ch.Fields)
+	delete(ch.Fields, rules.OptOutField)
+	ch.Block = ch.Block && !rules.OptOutBlock
+	ch.Steps = slices.DeleteFunc(slices.Clone(ch.Steps), func(s contact.Step) bool {
+		return s.Attr == "labels."+rules.OptOutLabel || s.Attr == "fields."+rules.OptOutField || rules.OptOutBlock && s.New == string(contact.Blocked)
+	})
+	return ch
 }
 
 // planOne is the first half of a delivery: everything up to the change, nothing of the writing. The failure
@@ -417,8 +458,8 @@ func (c *Conductor) planOne(ctx context.Context, k state.LinkKey) (*work, *conta
 }
 
 // linkedPeople is how many people have a contact at the target.
-func (c *Conductor) linkedPeople() (n int) {
-	_ = c.e.store.View(func(tx state.Tx) error {
+func (c *Conductor) linkedPeople() (n int, err error) {
+	err = c.e.store.View(func(tx state.Tx) error {
 		n = 0
 		for _, l := range state.Links.All(tx, state.Prefix(c.name), nil) {
 			if l.Contact != "" {
@@ -427,7 +468,7 @@ func (c *Conductor) linkedPeople() (n int) {
 		}
 		return nil
 	})
-	return n
+	return n, err
 }
 
 // Release lets the people of a run go, in the bulk lane: all of them, or those a filter chooses, at most limit (0: no
@@ -467,7 +508,9 @@ func (e *Engine) Release(ctx context.Context, run string, choose func(Planned) b
 				}
 				who, _ := state.Persons.Get(tx, k.Person)
 				h, _ := state.Holds.Get(tx, k)
-				l.Cleared, l.Run, l.Expect = who.Seq, k.Run, digest(&h.Change)
+				if l.Cleared, l.Run, l.Expect = who.Seq, k.Run, nil; e.targets[k.Target] != nil {
+					l.Expect = e.targets[k.Target].digest(&h.Change)
+				}
 				state.Schedule(tx, k.LinkKey, &l, state.LaneBulk, e.now())
 				state.Links.Put(tx, k.LinkKey, l)
 			}
@@ -490,7 +533,7 @@ func (e *Engine) heldElsewhere(tx state.Tx, run string, k state.LinkKey) bool {
 	return false
 }
 
-// HeldPeople counts the people whom a run holds back at some targets, or at any of them (nil).
+// HeldPeople counts, in a reading of its own, the people whom a run holds back.
 func (e *Engine) HeldPeople(run string, at func(target string) bool) (n int, err error) {
 	err = e.store.View(func(tx state.Tx) error {
 		n = HeldPeople(tx, run, at)

@@ -11,10 +11,9 @@ import (
 	"syncer/internal/state"
 )
 
-// Undo makes everybody whom a run changed due again, to be put back as they stood before, held under the run
-// undo-RUN. What has changed since, there or at the source, is left as it is. It returns how many.
-func (e *Engine) Undo(ctx context.Context, run string) (undo string, n int, err error) {
-	undo = "undo-" + run
+// Undo makes everybody whom a run changed due again, to be put back as they stood before, held under another run, which
+// must be open already. What has changed since, there or at the source, is left as it is.
+func (e *Engine) Undo(ctx context.Context, run, under string) error {
 	var after *state.HoldKey
 	for {
 		var keys []state.HoldKey
@@ -26,31 +25,24 @@ func (e *Engine) Undo(ctx context.Context, run string) (undo string, n int, err 
 				}
 			}
 			return nil
-		}); err != nil {
-			return undo, n, err
-		}
-		if len(keys) == 0 {
-			return undo, n, nil
+		}); err != nil || len(keys) == 0 {
+			return err
 		}
 		after = &keys[len(keys)-1]
-		held := 0
 		if err := e.store.Update(ctx, func(tx state.Tx) error {
-			held = 0
 			for _, k := range keys {
 				l, ok := state.Links.Get(tx, k.LinkKey)
 				if !ok || l.Due != 0 || l.Hold != "" {
 					continue // something newer is on its way to them
 				}
-				held++
 				l.Undo = run
-				state.KeepBack(tx, k.LinkKey, &l, undo, state.Held{})
+				state.KeepBack(tx, k.LinkKey, &l, under, state.Held{})
 				state.Links.Put(tx, k.LinkKey, l)
 			}
 			return nil
 		}); err != nil {
-			return undo, n, err
+			return err
 		}
-		n += held
 	}
 }
 
@@ -105,11 +97,12 @@ func (w *work) reverse(done *state.Done) {
 	ch := contact.Change{}
 	step := func(attr, old, new string) { ch.Steps = append(ch.Steps, contact.Step{Attr: attr, Old: old, New: new}) }
 	if done.Change.Create {
-		if !seen.LastSeen.IsZero() {
+		switch {
+		case !seen.LastSeen.IsZero():
 			ch.Steps = append(ch.Steps, contact.Step{Attr: "contact", Kept: "the person has written since; the contact stays"})
-		} else if j.link.At > done.At {
+		case j.link.At > done.At:
 			ch.Steps = append(ch.Steps, contact.Step{Attr: "contact", Kept: "it was written again since; the contact stays"})
-		} else if rules.Can.Delete {
+		case rules.Can.Delete:
 			ch.Delete = true
 			step("contact", seen.ID, "")
 		}

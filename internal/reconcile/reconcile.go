@@ -26,6 +26,7 @@ const (
 	Full    = "full"
 	Mapping = "mapping"
 	Replay  = "replay"
+	undo    = "undo"
 )
 
 // overlap is how far before the newest record seen a changes run begins: clocks differ, and sources index late.
@@ -70,9 +71,9 @@ type Ask struct {
 	Yes bool
 	// Hold keeps it as a plan whatever it finds.
 	Hold bool
-	// Choose and Limit narrow what is released.
-	Choose func(engine.Planned) bool
-	Limit  int
+	// Only and Limit narrow what is released: to the people of these records (nil: everybody), to so many (0: no limit).
+	Only  []contact.Key
+	Limit int
 	// Began is told once the run exists.
 	Began func(state.Run)
 	// Progress is told of every page and every planned person.
@@ -147,12 +148,11 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 	err = r.Store.Update(ctx, func(tx state.Tx) error {
 		var given []state.Run
 		for _, old := range state.Runs.All(tx, nil, nil) {
-			interrupted := old.State == engine.RunWalking || old.State == engine.RunPlanning
 			switch {
-			case old.Source != ask.Source || old.Kind != ask.Kind || !interrupted:
+			case old.Source != ask.Source || old.Kind != ask.Kind || !interrupted(&old):
 			case now.Sub(contact.FromMicros(old.Started)) < resumeWithin:
-				run = old
-				run.Yes = old.Yes || ask.Yes // what it broke off for is told until it gets further
+				run = old // what it broke off for is told until it gets further
+				ask.note(&run)
 				if run.Kind == Mapping {
 					run.State = engine.RunWalking // whom it had done with, it had by a file that may not be in use any more
 				}
@@ -162,12 +162,14 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 				given = append(given, old)
 			}
 		}
-		for _, old := range given { // what they hold back is taken over by the new one
+		run = state.Run{Source: ask.Source, Kind: ask.Kind, State: engine.RunWalking, Started: contact.Micros(now)}
+		for _, old := range given { // what they hold back is taken over by the new one, which shows it if they were to show it
+			run.Hold = run.Hold || old.Hold
 			old.State, old.Ended, old.Err = engine.RunFailed, contact.Micros(now), "it was interrupted, and too long ago to go on"
 			state.DropWalked(tx, old.ID)
 			state.Runs.Put(tx, old.ID, old)
 		}
-		run = state.Run{Source: ask.Source, Kind: ask.Kind, State: engine.RunWalking, Started: contact.Micros(now), Yes: ask.Yes}
+		ask.note(&run)
 		if ask.Kind == Changes {
 			mark, ok := state.Marks.Get(tx, watermark(ask.Source))
 			if !ok || !r.Sources[ask.Source].Can().Since {
@@ -184,8 +186,21 @@ func (r *Runner) begin(ctx context.Context, ask Ask) (run state.Run, err error) 
 	return run, err
 }
 
+// note writes down what was asked of a run. The clock, or whoever only lets a run go on, asks for nothing: then what was
+// asked for before still holds. Else the last word does.
+func (a Ask) note(run *state.Run) {
+	if a.Yes || a.Hold || len(a.Only) > 0 || a.Limit > 0 {
+		run.Yes, run.Hold, run.Only, run.Limit = a.Yes, a.Hold, a.Only, a.Limit
+	}
+}
+
+// interrupted reports whether a run that is not under way was cut short and is still to go on.
+func interrupted(run *state.Run) bool {
+	return run.State == engine.RunWalking || run.State == engine.RunPlanning
+}
+
 func watermark(source string) string     { return "since/" + source }
-func started(source, kind string) string { return "started/" + source + "/" + kind }
+func started(source, kind string) string { return state.StartedMark + source + "/" + kind }
 func released(source string) string      { return "released/" + source }
 
 // runID is short enough to type: what, of which source, number.
@@ -235,7 +250,7 @@ func (r *Runner) carryOut(ctx context.Context, run *state.Run, ask Ask) error {
 	if err != nil {
 		return err
 	}
-	if err := r.judge(ctx, run, ask, unplanned); err != nil || unplanned == nil {
+	if err := r.judge(ctx, run, unplanned); err != nil || unplanned == nil {
 		return err
 	}
 	if run.State == engine.RunHeld {
@@ -356,7 +371,7 @@ func (r *Runner) takeOverHeld(ctx context.Context, run *state.Run) error {
 
 // judge releases the finished plan or holds it. Where a target could not be planned, the run does not count as one
 // that was let through.
-func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned error) error {
+func (r *Runner) judge(ctx context.Context, run *state.Run, unplanned error) error {
 	planned := func(target string) bool { _, ok := run.Plan[target]; return ok }
 	people, err := r.Engine.HeldPeople(run.ID, planned)
 	if err != nil {
@@ -365,7 +380,7 @@ func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned e
 	run.Held, run.Ended = people, contact.Micros(r.Now())
 	note := func(any bool) error {
 		if unplanned != nil {
-			return nil
+			return nil //nolint:nilerr // it is no run that was let through; carryOut says why
 		}
 		return r.noteReleased(ctx, run, any)
 	}
@@ -376,14 +391,16 @@ func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned e
 		}
 		return note(false)
 	}
-	run.Why = r.reason(run, ask)
+	if run.Why, err = r.reason(ctx, run); err != nil {
+		return err
+	}
 	if run.Why != "" && !run.Yes {
 		run.State = engine.RunHeld
 		return nil
 	}
 	n, err := r.Engine.Release(ctx, run.ID, func(p engine.Planned) bool {
-		return planned(p.Target) && (ask.Choose == nil || ask.Choose(p))
-	}, ask.Limit)
+		return planned(p.Target) && p.Among(run.Only)
+	}, run.Limit)
 	if err != nil {
 		return err
 	}
@@ -396,27 +413,29 @@ func (r *Runner) judge(ctx context.Context, run *state.Run, ask Ask, unplanned e
 }
 
 // reason says why a plan must wait for somebody; empty when it need not.
-func (r *Runner) reason(run *state.Run, ask Ask) string {
-	if ask.Hold {
-		return "it was asked for as a plan"
+func (r *Runner) reason(ctx context.Context, run *state.Run) (string, error) {
+	if run.Hold {
+		return "it was asked for as a plan", nil
 	}
 	if run.Kind == Mapping {
 		why := []string{"the mapping file changed", r.alarm(run), dropped(run)}
-		return strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; ")
+		return strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; "), nil
 	}
-	if run.Why != "" {
-		return run.Why
+	if why, err := r.exodus(ctx, run.ID); err != nil || why != "" {
+		return why, err
 	}
 	first := true
-	_ = r.Store.View(func(tx state.Tx) error {
+	if err := r.Store.View(func(tx state.Tx) error {
 		_, ok := state.Marks.Get(tx, released(run.Source))
 		first = !ok
 		return nil
-	})
-	if first {
-		return "it is the first run of this source"
+	}); err != nil {
+		return "", err
 	}
-	return r.alarm(run)
+	if first {
+		return "it is the first run of this source", nil
+	}
+	return r.alarm(run), nil
 }
 
 // dropped asks what is to become of labels that left the mapping file; empty when none did.
@@ -471,9 +490,9 @@ type Applied struct {
 	Moved []engine.Planned
 }
 
-// Apply releases a held run, or those of it whom a filter chooses, after comparing it with the targets once
+// Apply releases a held run, or those of it whom some records stand for, after comparing it with the targets once
 // more: what is released is what was shown.
-func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planned) bool, limit int) (done Applied, err error) {
+func (r *Runner) Apply(ctx context.Context, id string, only []contact.Key, limit int) (done Applied, err error) {
 	var run state.Run
 	if err := r.Store.View(func(tx state.Tx) error {
 		var ok bool
@@ -495,7 +514,7 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 		moved[p.LinkKey], people[p.Person] = true, true
 	}
 	if done.People, err = r.Engine.Release(ctx, id, func(p engine.Planned) bool {
-		return !moved[p.LinkKey] && (choose == nil || choose(p))
+		return !moved[p.LinkKey] && p.Among(only)
 	}, limit); err != nil {
 		return done, err
 	}
@@ -513,30 +532,6 @@ func (r *Runner) Apply(ctx context.Context, id string, choose func(engine.Planne
 	return done, r.noteReleased(ctx, &run, true)
 }
 
-// Undo holds, as a plan, what takes a run back.
-func (r *Runner) Undo(ctx context.Context, id string) (state.Run, error) {
-	undo, n, err := r.Engine.Undo(ctx, id)
-	if err != nil {
-		return state.Run{}, err
-	}
-	if n == 0 {
-		return state.Run{}, fmt.Errorf("run %q changed nobody, or too long ago to be undone", id)
-	}
-	run := state.Run{ID: undo, Kind: "undo", State: engine.RunPlanning, Started: contact.Micros(r.Now())}
-	if err := r.save(ctx, run); err != nil {
-		return run, err
-	}
-	run.State, run.Why = engine.RunHeld, "it takes back "+id
-	run.Plan, err = r.Engine.PlanRun(ctx, undo, nil)
-	if err != nil {
-		run.Why += "; not all of it could be compared: " + err.Error()
-	}
-	if run.Held, err = r.Engine.HeldPeople(undo, nil); err == nil && run.Held == 0 {
-		run.State, run.Why = engine.RunDone, "there is nothing left to take back of "+id
-	}
-	return run, errors.Join(err, r.save(ctx, run))
-}
-
 // Discard drops what a run holds back: nothing of it is delivered until the people change again.
 func (r *Runner) Discard(ctx context.Context, id string) (n int, err error) {
 	rows, err := r.Engine.Held(id, nil, 0)
@@ -547,8 +542,11 @@ func (r *Runner) Discard(ctx context.Context, id string) (n int, err error) {
 		if err := r.Store.Update(ctx, func(tx state.Tx) error {
 			for _, row := range batch {
 				if l, ok := state.Links.Get(tx, row.LinkKey); ok && l.Hold == id {
+					will := l.Will
 					state.Unschedule(tx, row.LinkKey, &l)
-					l.Undo = ""
+					if l.Undo = ""; will { // what they said about being written to was no part of the run
+						state.Tell(tx, row.LinkKey, &l, r.Now())
+					}
 					state.Links.Put(tx, row.LinkKey, l)
 				}
 			}

@@ -49,6 +49,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		return err
 	}
 	jobs.Go(func() {
+		if err := s.Runner.resumeUndos(ctx); err != nil && ctx.Err() == nil {
+			s.Runner.Logger.Error("an undo that was cut short could not go on; ask for it again", "error", err)
+		}
 		for _, m := range missed {
 			s.start(ctx, m.Source, m.Kind)
 		}
@@ -111,7 +114,7 @@ func (s *Scheduler) missed() (asks []Ask, err error) {
 // Interrupted reports whether a run of a kind was cut short and is still to go on.
 func Interrupted(tx state.Tx, source, kind string) bool {
 	for _, r := range state.Runs.All(tx, nil, nil) {
-		if r.Source == source && r.Kind == kind && (r.State == "walking" || r.State == "planning") {
+		if r.Source == source && r.Kind == kind && interrupted(&r) {
 			return true
 		}
 	}

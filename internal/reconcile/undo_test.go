@@ -2,10 +2,12 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"syncer/internal/engine"
 	"syncer/internal/reconcile"
+	"syncer/internal/sandbox"
 	"syncer/internal/state"
 )
 
@@ -88,5 +90,93 @@ func TestLimitCountsPeople(t *testing.T) {
 	}
 	if left, err := r.engine.HeldPeople(run.ID, nil); left != 15 || err != nil {
 		t.Errorf("%d people are held, %v", left, err)
+	}
+}
+
+// faltering is a store that stops in the middle of a command, after so many writes.
+type faltering struct {
+	state.Store
+	writes int
+}
+
+func (f *faltering) Update(ctx context.Context, do func(state.Tx) error) error {
+	if f.writes--; f.writes < 0 {
+		return errors.New("syncer was stopped")
+	}
+	return f.Store.Update(ctx, do)
+}
+
+// TestUndoIsNotLetGoUnseen: people were held under an undo before there was such a run, so that the next run of any
+// kind took them for left over and deleted their contacts without anybody having seen the plan.
+func TestUndoIsNotLetGoUnseen(t *testing.T) {
+	r := newRig(t, 8)
+	run := r.run(reconcile.Full, true)
+	r.settle()
+	r.runner.Store = &faltering{r.store, 0}
+	if _, err := r.runner.Undo(t.Context(), run.ID); err == nil {
+		t.Fatal("the stop was not reported")
+	}
+	r.runner.Store = r.store
+	r.run(reconcile.Changes, false)
+	if n := writes(r.settle()); n != 0 {
+		t.Errorf("%d writes that nobody has seen", n)
+	}
+}
+
+// TestUndoSurvivesAStop: syncer was stopped while an undo was compared with the target. The people stayed under a run that
+// could be neither applied nor resumed.
+func TestUndoSurvivesAStop(t *testing.T) {
+	r := newRig(t, 8)
+	run := r.run(reconcile.Full, true)
+	r.settle()
+	r.runner.Store = &faltering{r.store, 1}
+	if _, err := r.runner.Undo(t.Context(), run.ID); err == nil {
+		t.Fatal("the stop was not reported")
+	}
+	r.halt()
+	r.start()
+	undo := r.scheduled("undo-"+run.ID, engine.RunHeld)
+	if undo.Held != 8 || undo.Plan["weni"].Deletes != 8 {
+		t.Errorf("run: %+v", undo)
+	}
+	if done, err := r.runner.Apply(t.Context(), undo.ID, nil, 0); err != nil || done.People != 8 || len(done.Moved) != 0 {
+		t.Errorf("applied %+v, %v", done, err)
+	}
+}
+
+// TestUndoTwice: whoever asks again sees the same plan again.
+func TestUndoTwice(t *testing.T) {
+	r := newRig(t, 8)
+	run := r.run(reconcile.Full, true)
+	r.settle()
+	for range 2 {
+		if undo, err := r.runner.Undo(t.Context(), run.ID); err != nil || undo.State != engine.RunHeld || undo.Held != 8 {
+			t.Fatalf("undo: %+v, %v", undo, err)
+		}
+	}
+	if undo, err := r.runner.Undo(t.Context(), "crm-full-99"); err == nil {
+		t.Errorf("a run that changed nobody: %+v", undo)
+	}
+}
+
+// TestNobodyIsLetGoUnseen: the target was down while an undo was compared with it, so that its plan showed nothing. Who
+// applied it when the target was back deleted contacts that the plan had not named.
+func TestNobodyIsLetGoUnseen(t *testing.T) {
+	r := newRig(t, 8)
+	run := r.run(reconcile.Full, true)
+	r.settle()
+	_, err := r.weni.Control.AddFault(sandbox.Fault{Method: "GET", Path: "/api/v2/contacts.json", Action: sandbox.FaultReset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	undo, err := r.runner.Undo(t.Context(), run.ID)
+	if err == nil || undo.State != engine.RunHeld || undo.Held != 8 {
+		t.Fatalf("the target was down: %+v, %v", undo, err)
+	}
+	r.weni.Control.ClearFaults()
+	for _, want := range []struct{ people, moved int }{{0, 8}, {8, 0}} {
+		if done, err := r.runner.Apply(t.Context(), undo.ID, nil, 0); err != nil || done.People != want.people || len(done.Moved) != want.moved {
+			t.Fatalf("applied %+v, %v; want %+v", done, err, want)
+		}
 	}
 }

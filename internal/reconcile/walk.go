@@ -169,7 +169,7 @@ func (r *Runner) acceptChunk(tx state.Tx, run *state.Run, under string, arrivals
 		}
 		if rec.Absent > 0 && a.Kind == contact.Upsert {
 			if rec, ok = state.Records.Get(tx, a.Key); ok {
-				rec.Absent = 0
+				rec.Absent, rec.AbsentIn = 0, ""
 				state.Records.Put(tx, a.Key, rec)
 			}
 		}
@@ -211,21 +211,14 @@ func (r *Runner) missing(ctx context.Context, run *state.Run) error {
 	if !src.Can().Deletes {
 		return nil
 	}
-	gone, live, err := r.unseen(ctx, run)
+	gone, known, err := r.unseen(ctx, run)
 	if err != nil {
 		return err
 	}
 	run.Missing = len(gone)
-	switch guard := (contact.Counts{Deletes: len(gone)}); {
-	case len(gone) == 0:
+	if run.Records == 0 && len(gone) > 0 {
+		r.Logger.Warn("the source returned no record at all; nothing counts as deleted", "source", run.Source, "known", known)
 		return nil
-	case run.Records == 0:
-		r.Logger.Warn("the source returned no record at all; nothing counts as deleted", "source", run.Source, "known", live)
-		return nil
-	default:
-		if why, held := r.Guard.Judge(guard, live); held {
-			run.Why = "too many records are missing from the source: " + why
-		}
 	}
 	if !src.Can().Get {
 		return r.missingTwice(ctx, run, gone)
@@ -239,18 +232,29 @@ func (r *Runner) missing(ctx context.Context, run *state.Run) error {
 }
 
 // unseen returns the records that were known before the run and that its walk did not show, and how many were known.
-// It reads no payloads, which are most of what a store holds, and no snapshot for long: old pages stay pinned.
-func (r *Runner) unseen(ctx context.Context, run *state.Run) (gone []contact.Key, live int, err error) {
+func (r *Runner) unseen(ctx context.Context, run *state.Run) (gone []contact.Key, known int, err error) {
+	err = r.eachLive(ctx, run.Source, func(tx state.Tx, k contact.Key, rec *state.Record) {
+		if rec.Arrived >= run.Started {
+			return
+		}
+		if known++; !state.WasWalked(tx, run.ID, rec.Num) {
+			gone = append(gone, k)
+		}
+	})
+	return gone, known, err
+}
+
+// eachLive looks at every record that a source has. It reads no payloads, which are most of what a store holds, and no
+// snapshot for long: old pages stay pinned.
+func (r *Runner) eachLive(ctx context.Context, source string, look func(state.Tx, contact.Key, *state.Record)) (err error) {
 	const batch = 1000
 	var last *contact.Key
 	for read := batch; read == batch && err == nil; err = ctx.Err() {
 		read = 0
 		if err := r.Store.View(func(tx state.Tx) error {
-			for k, rec := range state.Records.All(tx, state.Prefix(run.Source), last) {
-				if !rec.Deleted && rec.Arrived < run.Started {
-					if live++; !state.WasWalked(tx, run.ID, rec.Num) {
-						gone = append(gone, k)
-					}
+			for k, rec := range state.Records.All(tx, state.Prefix(source), last) {
+				if !rec.Deleted {
+					look(tx, k, &rec)
 				}
 				if read++; read == batch {
 					last = &k
@@ -259,10 +263,10 @@ func (r *Runner) unseen(ctx context.Context, run *state.Run) (gone []contact.Key
 			}
 			return nil
 		}); err != nil {
-			return nil, 0, err
+			return err
 		}
 	}
-	return gone, live, err
+	return err
 }
 
 // confirm asks the source for records that its list did not show.
@@ -338,7 +342,8 @@ func (r *Runner) acceptGone(ctx context.Context, run *state.Run, events []contac
 	return nil
 }
 
-// missingTwice counts walks that did not show a record; the second one in a row deletes it.
+// missingTwice counts the runs that did not show a record; the second one in a row deletes it. A run that is resumed
+// walks again, and does not count again: one run alone would delete it.
 func (r *Runner) missingTwice(ctx context.Context, run *state.Run, gone []contact.Key) error {
 	for batch := range slices.Chunk(gone, chunk) {
 		var twice []contact.Event
@@ -349,7 +354,10 @@ func (r *Runner) missingTwice(ctx context.Context, run *state.Run, gone []contac
 				if !ok {
 					continue
 				}
-				if rec.Absent++; rec.Absent >= 2 {
+				if rec.AbsentIn != run.ID {
+					rec.Absent, rec.AbsentIn = rec.Absent+1, run.ID
+				}
+				if rec.Absent >= 2 {
 					twice = append(twice, contact.Event{Kind: contact.Delete, Key: k, Read: contact.Micros(r.Now())})
 				}
 				state.Records.Put(tx, k, rec)

@@ -276,9 +276,16 @@ func Requeue(tx Tx, k contact.Key, rec *Record, lane Lane, at time.Time) {
 }
 
 // Dequeue says that the record was mapped and its parts are known. A consent event that came before, and
-// named only the record, reaches the ledger of its people here. The caller stores the record.
-func Dequeue(tx Tx, k contact.Key, rec *Record) {
-	adoptConsent(tx, k, rec)
+// named only the record, reaches the ledger of its people here; it returns the identities whose ledger that changed.
+// The caller stores the record.
+func Dequeue(tx Tx, k contact.Key, rec *Record) (changed []contact.Identity) {
+	changed = adoptConsent(tx, k, rec)
+	unqueue(tx, k, rec)
+	return changed
+}
+
+// unqueue takes a record off the queue.
+func unqueue(tx Tx, k contact.Key, rec *Record) {
 	if rec.Due != 0 {
 		tx.Delete(todo, todoKey(rec.Lane, rec.Due, k))
 	}
@@ -314,157 +321,6 @@ func Payload(tx Tx, k contact.Key) []byte { return slices.Clone(tx.Get(payloads,
 
 // DropPayload forgets the payload, for records that are deleted for good.
 func DropPayload(tx Tx, k contact.Key) { tx.Delete(payloads, recordKey(k)) }
-
-// acceptConsent writes the ledger and makes the records of everyone concerned due in the first lane.
-func acceptConsent(tx Tx, a *Arrival) Receipt {
-	ids := slices.Clone(a.Identities)
-	if rec, ok := Records.Get(tx, a.Key); ok {
-		for _, p := range rec.Parts {
-			if p.Identity != "" {
-				ids = append(ids, p.Identity)
-			} else {
-				ids = append(ids, addresses(tx, p.Person)...) // the record is gone, its person need not be
-			}
-		}
-	}
-	if len(ids) == 0 && a.Key.ID != "" {
-		if forgottenRecord(tx, a.Key) {
-			return Forgotten
-		}
-		ids = append(ids, unmapped(a.Key)) // see Dequeue
-	}
-	at := a.Version.Event
-	if at == 0 {
-		at = a.at
-	}
-	receipt := Stale
-	known := len(ids)
-	if ids = slices.DeleteFunc(ids, func(id contact.Identity) bool { return IsForgotten(tx, id) }); known > 0 && len(ids) == 0 {
-		return Forgotten
-	}
-	for _, id := range ids {
-		changed, newer := setConsent(tx, id, a.Key.Source, ConsentEntry{a.Kind == contact.OptOut, at}, true)
-		if changed {
-			receipt = Accepted
-			for _, c := range claims(tx, id) {
-				touch(tx, c.Key, a.at)
-			}
-			for _, p := range bearers(tx, id) {
-				who, _ := Persons.Get(tx, p)
-				for _, k := range who.Records {
-					touch(tx, k, a.at)
-				}
-			}
-			if id == unmapped(a.Key) {
-				touch(tx, a.Key, a.at)
-			}
-		} else if newer && receipt == Stale {
-			receipt = Unchanged
-		}
-	}
-	return receipt
-}
-
-// bearers are the persons whose contacts bear an identity, whether or not a record of theirs still gives it.
-func bearers(tx Tx, id contact.Identity) (people []PersonID) {
-	for _, target := range Names(tx, Mirror.Name) {
-		for _, m := range Bearers(tx, target, id) {
-			if m.Person != 0 {
-				people = append(people, m.Person)
-			}
-		}
-	}
-	return people
-}
-
-// addresses are the identities of the numbers and contacts that a person is known by.
-func addresses(tx Tx, p PersonID) (ids []contact.Identity) {
-	who, _ := Persons.Get(tx, p)
-	for _, k := range who.Records {
-		rec, _ := Records.Get(tx, k)
-		for _, part := range rec.Parts {
-			if part.Person == p && part.Identity != "" {
-				ids = append(ids, part.Identity)
-			}
-		}
-	}
-	for _, target := range who.Targets {
-		l, _ := Links.Get(tx, LinkKey{target, p})
-		if m, ok := Mirror.Get(tx, At{target, l.Contact}); ok && l.Contact != "" {
-			ids = append(ids, m.Identities()...)
-		}
-	}
-	return ids
-}
-
-// unmapped is what the will of a person is kept under while it is not known whose record it came from.
-func unmapped(k contact.Key) contact.Identity { return contact.Identity("record:" + k.String()) }
-
-// SetConsent records what one origin says of a person's will; false when a later word of that origin stands
-// or nothing changes. Consent that was never withheld needs no entry.
-func SetConsent(tx Tx, id contact.Identity, origin string, out bool, at int64) bool {
-	changed, _ := setConsent(tx, id, origin, ConsentEntry{out, at}, false)
-	return changed
-}
-
-// setConsent reports whether the will changed, and whether the word was newer than the one that stood. always
-// keeps a first consent too, so that a refusal from before it is recognised when it comes late.
-func setConsent(tx Tx, id contact.Identity, origin string, e ConsentEntry, always bool) (changed, newer bool) {
-	c, _ := Consents.Get(tx, id)
-	had, said := c[origin]
-	switch {
-	case said && had.At > e.At, said && had == e, !said && !e.Out && !always:
-		return false, false
-	}
-	if c == nil {
-		c = Consent{}
-	}
-	c[origin] = e
-	Consents.Put(tx, id, c)
-	return had.Out != e.Out, true
-}
-
-// adoptConsent moves what was said before it was known whose the record is to the identities of its parts.
-func adoptConsent(tx Tx, k contact.Key, rec *Record) {
-	early, ok := Consents.Get(tx, unmapped(k))
-	if !ok {
-		return
-	}
-	known := false
-	for _, p := range rec.Parts {
-		if p.Identity == "" {
-			continue
-		}
-		known = true
-		for origin, e := range early {
-			setConsent(tx, p.Identity, origin, e, true)
-		}
-	}
-	if known {
-		Consents.Delete(tx, unmapped(k))
-	}
-}
-
-func claims(tx Tx, id contact.Identity) []Claim {
-	list, _ := Claims.Get(tx, id)
-	return list
-}
-
-// touch makes a record due in the first lane.
-func touch(tx Tx, k contact.Key, at int64) {
-	rec, ok := Records.Get(tx, k)
-	if !ok {
-		return
-	}
-	rec.Seq++
-	if rec.Due == 0 {
-		rec.First, rec.Events = at, 0
-	}
-	rec.Events++
-	rec.Hold = ""
-	Requeue(tx, k, &rec, LaneConsent, contact.FromMicros(rec.First))
-	Records.Put(tx, k, rec)
-}
 
 // merge lays a partial payload over the stored one: objects are merged, everything else replaced.
 func merge(stored, partial []byte) []byte {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"syncer/internal/contact"
@@ -12,6 +13,9 @@ import (
 // longestWait is the longest that anything is put off on purpose. What is due later than that was put off by a clock that
 // was ahead.
 const longestWait = time.Hour + time.Minute
+
+// StartedMark is what the names of the marks begin with that say when a schedule last started a run.
+const StartedMark = "started/"
 
 // FromAhead reports whether the state was written while the clock was ahead of what it says now: something is said to
 // have happened that is still to come. It looks where that shows first, not everywhere.
@@ -66,7 +70,7 @@ func SetBack(ctx context.Context, s Store, now time.Time) error {
 				l.Waiting.At = min(l.Waiting.At, at)
 			}
 			if l.Due != 0 {
-				Schedule(tx, k, &l, l.Lane, contact.FromMicros(min(l.Due, at)))
+				queue(tx, k, &l, l.Lane, min(l.Due, at))
 			}
 			Links.Put(tx, k, l)
 		}),
@@ -76,10 +80,20 @@ func SetBack(ctx context.Context, s Store, now time.Time) error {
 		}),
 		sweep(ctx, s, Consents, func(c Consent) bool { return c.late(at) }, func(tx Tx, id contact.Identity, c Consent) {
 			for origin, e := range c {
-				e.At = min(e.At, at)
+				e.At, e.Came = min(e.At, at), min(e.Came, at)
 				c[origin] = e
 			}
 			Consents.Put(tx, id, c)
+		}),
+		sweep(ctx, s, Runs, func(r Run) bool { return max(r.Started, r.Ended) > at }, func(tx Tx, id string, r Run) {
+			r.Started, r.Ended = min(r.Started, at), min(r.Ended, at)
+			Runs.Put(tx, id, r)
+		}),
+		sweep(ctx, s, Marks, func(m Mark) bool { return m.At > at }, func(tx Tx, name string, m Mark) {
+			if strings.HasPrefix(name, StartedMark) {
+				m.At = at
+				Marks.Put(tx, name, m)
+			}
 		}),
 		s.Update(ctx, func(tx Tx) error {
 			marks := map[string]MirrorMark{}
@@ -110,7 +124,7 @@ func (l *Link) late(now int64) bool {
 
 func (c Consent) late(now int64) bool {
 	for _, e := range c {
-		if e.At > now {
+		if max(e.At, e.Came) > now {
 			return true
 		}
 	}

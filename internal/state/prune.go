@@ -128,12 +128,25 @@ func remove[K, V any](ctx context.Context, s Store, t Table[K, V], keys []K, sti
 }
 
 // dropTombstone removes a record that was deleted long ago and whose deletion was delivered, and persons whom
-// nothing stands for any more.
+// nothing stands for any more. A deletion that a run holds back, or whose target is paused, is still to be delivered,
+// however long that takes.
 func dropTombstone(tx Tx, k contact.Key, r Record) {
+	if slices.ContainsFunc(r.Parts, func(part RecordPart) bool { return awaited(tx, part.Person) }) {
+		return
+	}
+	DropRecord(tx, k, &r)
 	for _, part := range r.Parts {
 		leavePerson(tx, part.Person, k)
 	}
-	DropRecord(tx, k, &r)
+}
+
+// awaited reports whether something is still to be delivered to a person.
+func awaited(tx Tx, p PersonID) bool {
+	who, _ := Persons.Get(tx, p)
+	return who.Erase || slices.ContainsFunc(who.Targets, func(target string) bool {
+		l, _ := Links.Get(tx, LinkKey{target, p})
+		return l.Due != 0 || l.Hold != ""
+	})
 }
 
 func leavePerson(tx Tx, p PersonID, k contact.Key) {
@@ -146,15 +159,5 @@ func leavePerson(tx Tx, p PersonID, k contact.Key) {
 		Persons.Put(tx, p, who)
 		return
 	}
-	for _, target := range who.Targets {
-		lk := LinkKey{target, p}
-		if l, ok := Links.Get(tx, lk); ok {
-			Unschedule(tx, lk, &l)
-			SetContact(tx, lk, &l, "")
-			Links.Delete(tx, lk)
-		}
-		Dead.Delete(tx, lk)
-	}
-	DropJournal(tx, p)
-	Persons.Delete(tx, p)
+	dropPerson(tx, p, &who)
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -56,8 +57,9 @@ type Record struct {
 	Events int   `json:"events,omitempty"`
 	// Fails counts failed attempts to fetch it.
 	Fails int `json:"fails,omitempty"`
-	// Absent counts the complete walks in a row that did not show it.
-	Absent int `json:"absent,omitempty"`
+	// Absent counts the runs in a row whose complete walk did not show it, and AbsentIn is the last of them.
+	Absent   int    `json:"absent,omitempty"`
+	AbsentIn string `json:"absent_in,omitempty"`
 	// Parts are the persons it stands for.
 	Parts []RecordPart `json:"parts,omitempty"`
 	// Mapped names the mapping and definitions under which it was last mapped.
@@ -136,8 +138,11 @@ type Link struct {
 	Lane Lane  `json:"lane,omitempty"`
 	// First is when the oldest undelivered event arrived.
 	First int64 `json:"first,omitempty"`
-	// Hold is the run or guard that keeps the delivery back; such a link has no Due.
+	// Hold is the run or guard that keeps the delivery back; such a link has no Due, but for Will.
 	Hold string `json:"hold,omitempty"`
+	// Will says that what the person said about being written to is due, and nothing else, because Hold keeps the
+	// rest back.
+	Will bool `json:"will,omitempty"`
 	// Waiting says why nothing is written although something was wanted; empty when all is as desired.
 	Waiting *Waiting `json:"waiting,omitempty"`
 	// Fails counts attempts that failed since the last success.
@@ -200,10 +205,34 @@ type MirrorMark struct {
 // Consent is what is known of a person's will to be written to, by origin.
 type Consent map[string]ConsentEntry
 
-// ConsentEntry is what one origin last said.
+// ConsentEntry is what one origin last said: when, and when that came. A word that does not tell when it was said
+// counts from when it came. Entries of older versions know neither Came nor Timed.
 type ConsentEntry struct {
-	Out bool  `json:"out"`
-	At  int64 `json:"at"`
+	Out   bool  `json:"out"`
+	At    int64 `json:"at"`
+	Came  int64 `json:"came,omitempty"`
+	Timed bool  `json:"timed,omitempty"` // it tells when it was said
+}
+
+// Word is what an origin says, at a moment by its own clock (0: it does not tell), and when that came. What a clock that
+// is ahead says of later counts from when it came: otherwise the origin would not be heard until then.
+func Word(out bool, said, came int64) ConsentEntry {
+	return ConsentEntry{Out: out, At: cmp.Or(min(said, came), came), Came: came, Timed: said != 0}
+}
+
+// over reports whether a word counts over the one that stands. Words that tell when they were said are ordered by that,
+// and words that do not by when they came. Of one of each kind nobody knows which was said first: a consent counts only
+// if it was said after the refusal had come. In doubt the refusal stands.
+func (e ConsentEntry) over(had ConsentEntry) bool {
+	switch {
+	case had.Came == 0 || e.Came == 0 || e.Timed == had.Timed:
+		return e.At >= had.At
+	case e.Out == had.Out:
+		return e.Came >= had.Came
+	case e.Out:
+		return had.At <= e.Came
+	}
+	return e.At > had.Came
 }
 
 // OptedOut reports whether any origin says that the person refused.
@@ -279,7 +308,7 @@ type Paused struct {
 type Run struct {
 	ID     string `json:"id"`
 	Source string `json:"source"`
-	Kind   string `json:"kind"` // changes, full, mapping, replay, guard
+	Kind   string `json:"kind"` // changes, full, mapping, replay, undo, guard
 	State  string `json:"state"`
 	// Since is the window it reads, Cursor where it stands, Mark the newest source time it saw.
 	Since   int64  `json:"since,omitempty"`
@@ -301,8 +330,12 @@ type Run struct {
 	Plan map[string]PlanSums `json:"plan,omitempty"`
 	Why  string              `json:"why,omitempty"`
 	Err  string              `json:"error,omitempty"`
-	// Yes says that it was started with the operator's consent to whatever it finds.
-	Yes bool `json:"yes,omitempty"`
+	// Yes says that it was started with the operator's consent to whatever it finds, Hold that it was asked for as a
+	// plan; Only and Limit narrow whom it releases. A run that goes on after a restart is still what was asked for.
+	Yes   bool          `json:"yes,omitempty"`
+	Hold  bool          `json:"hold,omitempty"`
+	Only  []contact.Key `json:"only,omitempty"`
+	Limit int           `json:"limit,omitempty"`
 }
 
 // PlanSums are the sums of a plan for one target.

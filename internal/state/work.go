@@ -8,37 +8,75 @@ import (
 	"syncer/internal/contact"
 )
 
-// Schedule makes a delivery due, in a lane, at a time; it lifts a hold. The caller stores the link.
+// Free reports whether a delivery is due and nothing holds it back.
+func (l *Link) Free() bool { return l.Due != 0 && l.Hold == "" }
+
+// Schedule makes a delivery due, in a lane, at a time; it lifts a hold. What the person said about being written to
+// goes along, and waits for nothing that the rest waits for. The caller stores the link.
 func Schedule(tx Tx, k LinkKey, l *Link, lane Lane, at time.Time) {
+	when := micros(at)
+	if l.Will {
+		lane, when = LaneConsent, min(when, l.Due)
+	}
 	if l.Hold != "" {
 		Holds.Delete(tx, HoldKey{l.Hold, k})
 		l.Hold = ""
 	}
+	l.Will = false
+	queue(tx, k, l, lane, when)
+}
+
+// Tell makes due what a person said about being written to, in the first lane. A run or guard that holds the rest
+// back goes on doing so: somebody who asks to be left alone does not wait for anybody to let a plan go, and nothing
+// else of theirs is let go by asking. Without a contact there is nothing to be told yet. The caller stores the link.
+func Tell(tx Tx, k LinkKey, l *Link, at time.Time) {
+	switch {
+	case l.Hold == "":
+		Schedule(tx, k, l, LaneConsent, at)
+	case l.Contact != "":
+		l.Will = true
+		queue(tx, k, l, LaneConsent, micros(at))
+	}
+}
+
+// Told ends the delivery of what the person said: what is held back goes on waiting, and what was let go meanwhile is
+// still due. The caller stores the link.
+func Told(tx Tx, k LinkKey, l *Link) {
+	if l.Hold != "" {
+		queue(tx, k, l, l.Lane, 0)
+		l.Will = false
+	}
+}
+
+// queue moves a delivery to its place among those that are due; at 0 it is none of them.
+func queue(tx Tx, k LinkKey, l *Link, lane Lane, at int64) {
 	if l.Due != 0 {
 		tx.Delete(due, dueKey(k, l))
 	}
-	l.Lane, l.Due = lane, micros(at)
-	tx.Put(due, dueKey(k, l), nil)
+	if l.Lane, l.Due = lane, at; at != 0 {
+		tx.Put(due, dueKey(k, l), nil)
+	}
 }
 
 // Unschedule takes a delivery out of the queue. The caller stores the link.
 func Unschedule(tx Tx, k LinkKey, l *Link) {
-	if l.Due != 0 {
-		tx.Delete(due, dueKey(k, l))
-	}
+	queue(tx, k, l, l.Lane, 0)
 	if l.Hold != "" {
 		Holds.Delete(tx, HoldKey{l.Hold, k})
 	}
-	l.Due, l.First, l.Hold = 0, 0, ""
+	l.First, l.Hold, l.Will = 0, "", false
 }
 
-// KeepBack takes a delivery out of the queue and lists it under a run until that is released. The caller
-// stores the link.
+// KeepBack takes a delivery out of the queue and lists it under a run until that is released; what the person said
+// about being written to is told all the same. The caller stores the link.
 func KeepBack(tx Tx, k LinkKey, l *Link, run string, h Held) {
-	first := l.First
+	first, will, at := l.First, l.Will, l.Due
 	Unschedule(tx, k, l)
 	l.First, l.Hold = first, run
 	Holds.Put(tx, HoldKey{run, k}, h)
+	if will {
+		Tell(tx, k, l, contact.FromMicros(at))
+	}
 }
 
 // DueLinks returns up to limit persons whose delivery to a target is due in a lane by now, oldest first, and
@@ -153,30 +191,35 @@ func History(tx Tx, p PersonID) []Entry {
 	return out
 }
 
-// QuarantineLimit bounds the quarantine; the oldest go first.
+// Bounds of the quarantine: how many rows it has, how many bytes they take together as they are stored, and how large one
+// body may be. The oldest go first.
 const (
 	QuarantineLimit    = 1000
+	QuarantineBytes    = 32 << 20
 	QuarantineBodySize = 256 << 10
 )
 
-// Isolate keeps an authentic body that could not be decoded.
+// Isolate keeps an authentic body that could not be decoded, and lets the oldest go that have no room beside it.
 func Isolate(tx Tx, q Quarantined) uint64 {
 	if len(q.Body) > QuarantineBodySize {
 		q.Body = q.Body[:QuarantineBodySize]
 	}
 	n := tx.Next(Quarantine.Name)
 	Quarantine.Put(tx, n, q)
-	if n > QuarantineLimit {
-		var old []uint64
-		for k := range Quarantine.All(tx, nil, nil) {
-			if k > n-QuarantineLimit {
-				break
-			}
-			old = append(old, k)
+	rows, size := 0, 0
+	for _, raw := range tx.Scan(Quarantine.Name, nil, nil) {
+		rows, size = rows+1, size+len(raw)
+	}
+	var oldest [][]byte
+	for k, raw := range tx.Scan(Quarantine.Name, nil, nil) {
+		if rows <= QuarantineLimit && size <= QuarantineBytes {
+			break
 		}
-		for _, k := range old {
-			Quarantine.Delete(tx, k)
-		}
+		oldest = append(oldest, slices.Clone(k))
+		rows, size = rows-1, size-len(raw)
+	}
+	for _, k := range oldest {
+		tx.Delete(Quarantine.Name, k)
 	}
 	return n
 }

@@ -61,6 +61,33 @@ var boundRules = []rule{
 			}
 		})
 	}},
+	{"a quarantine keeps its newest bodies, up to a size together", func(b *bench) {
+		body := make([]byte, state.QuarantineBodySize)
+		first := contact.Micros(b.now)
+		last := first - 1
+		isolate := func(n int) {
+			for range n {
+				last++
+				b.update(func(tx state.Tx) { state.Isolate(tx, state.Quarantined{Source: "loja", At: last, Body: body}) })
+			}
+		}
+		// What one body takes is known only once it is stored: bodies are written in base64.
+		isolate(1)
+		row := 0
+		b.view(func(tx state.Tx) {
+			for _, raw := range tx.Scan(state.Quarantine.Name, nil, nil) {
+				row = len(raw)
+			}
+		})
+		room := state.QuarantineBytes / row
+		isolate(room + 4)
+		b.view(func(tx state.Tx) {
+			all := readAll(state.Quarantine, tx)
+			if len(all) != room || all[0].At != first+5 || all[room-1].At != last {
+				b.Errorf("%d bodies are kept where %d have room, from %d to %d of %d", len(all), room, all[0].At-first, all[len(all)-1].At-first, last-first)
+			}
+		})
+	}},
 	{"pruning removes what is too old and nothing else", func(b *bench) {
 		ago := func(d time.Duration) int64 { return contact.Micros(b.now.Add(-d)) }
 		b.update(func(tx state.Tx) {
@@ -86,10 +113,10 @@ var boundRules = []rule{
 			state.Records.Put(tx, crm("old and not delivered"), due)
 			state.Persons.Put(tx, 1, state.Person{Records: []contact.Key{crm("old and deleted")}, Targets: []string{"weni"}})
 			state.Persons.Put(tx, 2, state.Person{Records: []contact.Key{crm("its person has another"), crm("old and alive")}})
-			state.Claims.Put(tx, ana, []state.Claim{{Key: crm("old and deleted"), Person: 1}, {Key: crm("old and alive"), Person: 2}})
+			state.Claims.Put(tx, ana, []state.Claim{{Key: crm("old and deleted"), Mapping: "m", Person: 1}, {Key: crm("old and alive"), Mapping: "m", Person: 2}})
 			l := state.Link{}
 			state.SetContact(tx, at(1), &l, "c1")
-			state.Schedule(tx, at(1), &l, state.LaneBulk, b.now)
+			state.Reflect(tx, "weni", observed("c1", "whatsapp:5584990000101"))
 			state.Links.Put(tx, at(1), l)
 			state.Dead.Put(tx, at(1), state.DeadLetter{At: ago(0)})
 		})
@@ -123,8 +150,45 @@ var boundRules = []rule{
 				b.Errorf("claims %v", list)
 			}
 		})
-		if got := b.deliverable(state.LaneBulk); len(got) != 0 {
-			b.Errorf("due: %v", got)
+	}},
+	{"a deletion that is still to be delivered is not pruned, however old", func(b *bench) {
+		later := map[state.PersonID]func(state.Tx, *state.Link){
+			1: func(tx state.Tx, l *state.Link) { state.KeepBack(tx, at(1), l, "guard-weni", state.Held{}) },
+			2: func(tx state.Tx, l *state.Link) { state.Schedule(tx, at(2), l, state.LaneBulk, b.now) }, // its target is paused
+			3: func(state.Tx, *state.Link) {},
+			4: func(state.Tx, *state.Link) {}, // asked to be erased
+		}
+		for p, wait := range later {
+			b.person(p, contact.Identity(fmt.Sprint("phone:558499000010", p)))
+			b.bears(p, contact.URN(fmt.Sprint("whatsapp:558499000010", p)))
+			b.expect(state.Accepted, deletion(fmt.Sprint(p), 2, 2))
+			b.mapped(crm(fmt.Sprint(p)))
+			b.link(at(p), wait)
+		}
+		b.update(func(tx state.Tx) {
+			who, _ := state.Persons.Get(tx, 4)
+			who.Erase = true
+			state.Persons.Put(tx, 4, who)
+		})
+		b.later(state.TombstoneAge + time.Hour)
+		if err := state.Prune(context.Background(), b.store, b.now); err != nil {
+			b.Fatal(err)
+		}
+		for p := range later {
+			b.view(func(tx state.Tx) {
+				_, rec := state.Records.Get(tx, crm(fmt.Sprint(p)))
+				_, who := state.Persons.Get(tx, p)
+				l, _ := state.Links.Get(tx, at(p))
+				if kept := p != 3; rec != kept || who != kept || (l.Contact != "") != kept {
+					b.Errorf("%d: record %v, person %v, link %+v", p, rec, who, l)
+				}
+			})
+		}
+		if m := b.mirrored("c-3"); !m.Slim() || m.Person != 0 {
+			b.Errorf("the mirror keeps of somebody who is nobody's any more: %+v", m)
+		}
+		if m := b.mirrored("c-1"); m.Slim() {
+			b.Errorf("the mirror forgot %+v", m)
 		}
 	}},
 	{"pruning keeps the newest of what is bounded by number", func(b *bench) {

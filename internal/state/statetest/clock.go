@@ -53,17 +53,51 @@ var clockRules = []rule{
 	}},
 	{"A refusal counts against a consent from ahead", func(b *bench) {
 		id := contact.Identity("tel:+5584990000101")
-		b.update(func(tx state.Tx) { state.SetConsent(tx, id, "loja", true, contact.Micros(b.now)) })
+		b.update(func(tx state.Tx) { state.SetConsent(tx, id, "loja", arrived(true, contact.Micros(b.now))) })
 		b.later(24 * time.Hour)
-		b.update(func(tx state.Tx) { state.SetConsent(tx, id, "loja", false, contact.Micros(b.now)) })
+		b.update(func(tx state.Tx) { state.SetConsent(tx, id, "loja", arrived(false, contact.Micros(b.now))) })
 		b.later(-23 * time.Hour)
 		b.setBack()
 		b.later(time.Second)
 		b.update(func(tx state.Tx) {
-			if !state.SetConsent(tx, id, "loja", true, contact.Micros(b.now)) {
+			if !state.SetConsent(tx, id, "loja", arrived(true, contact.Micros(b.now))) {
 				b.Error("the refusal was taken for an old one")
 			}
 		})
+	}},
+	{"Runs from ahead are put right once", func(b *bench) {
+		ahead := contact.Micros(b.now.Add(24 * time.Hour))
+		b.update(func(tx state.Tx) {
+			state.Runs.Put(tx, "crm-full-1", state.Run{ID: "crm-full-1", Started: ahead, Ended: ahead})
+			state.Marks.Put(tx, state.StartedMark+"crm/full", state.Mark{At: ahead})
+			state.Marks.Put(tx, "since/crm", state.Mark{At: ahead}) // by the clock of the source
+		})
+		if !b.ahead() {
+			b.Error("it is not noticed")
+		}
+		b.setBack()
+		b.view(func(tx state.Tx) {
+			run, _ := state.Runs.Get(tx, "crm-full-1")
+			last, _ := state.Marks.Get(tx, state.StartedMark+"crm/full")
+			since, _ := state.Marks.Get(tx, "since/crm")
+			if now := contact.Micros(b.now); run.Started != now || run.Ended != now || last.At != now || since.At != ahead {
+				b.Errorf("the run %+v, the schedule %+v, the source %+v", run, last, since)
+			}
+		})
+		if b.ahead() {
+			b.Error("every start will say so again")
+		}
+	}},
+	{"What is to be told of somebody who is held back stays held under a clock that was set back", func(b *bench) {
+		b.link(at(1), func(tx state.Tx, l *state.Link) { state.SetContact(tx, at(1), l, "c1") })
+		b.hold(1, "run")
+		b.later(24 * time.Hour)
+		b.link(at(1), func(tx state.Tx, l *state.Link) { state.Tell(tx, at(1), l, b.now) })
+		b.later(-24 * time.Hour)
+		b.setBack()
+		if l := b.link(at(1), nil); l.Hold != "run" || !l.Will || len(b.deliverable(state.LaneConsent)) != 1 {
+			b.Errorf("it is %+v", l)
+		}
 	}},
 	{"A mirror from ahead is not fresh", func(b *bench) {
 		b.later(24 * time.Hour)

@@ -131,4 +131,29 @@ var erasureRules = []rule{
 		b.expect(state.Forgotten, upsert("1", 9, 9, "{}"))
 		b.expect(state.Accepted, upsert("2", 9, 9, "{}"))
 	}},
+	{"erasing one person of a record leaves it to the others", func(b *bench) {
+		b.expect(state.Accepted, upsert("7", 1, 1, `{"contatos":[]}`))
+		b.expect(state.Accepted, upsert("1", 1, 1, `{}`))
+		b.mapped(crm("7"), state.RecordPart{Mapping: "m", Part: "a", Person: 1, Identity: ana}, state.RecordPart{Mapping: "m", Part: "b", Person: 2, Identity: bia})
+		b.mapped(crm("1"), state.RecordPart{Mapping: "m", Person: 1, Identity: ana})
+		b.update(func(tx state.Tx) {
+			state.Claims.Put(tx, ana, []state.Claim{{Key: crm("7"), Mapping: "m", Part: "a", Person: 1}, {Key: crm("1"), Mapping: "m", Person: 1}})
+			state.Claims.Put(tx, bia, []state.Claim{{Key: crm("7"), Mapping: "m", Part: "b", Person: 2}})
+			state.Persons.Put(tx, 1, state.Person{Records: []contact.Key{crm("1"), crm("7")}})
+			state.Persons.Put(tx, 2, state.Person{Records: []contact.Key{crm("7")}})
+			state.ErasePerson(tx, 1, b.now)
+		})
+		if rec := b.record(crm("7")); len(rec.Parts) != 1 || rec.Parts[0].Identity != bia || b.payload(crm("7")) == "" {
+			b.Errorf("what is left of it: %+v", rec)
+		}
+		b.view(func(tx state.Tx) {
+			theirs, _ := state.Claims.Get(tx, bia)
+			if n := state.Count(tx, state.Claims.Name); n != 1 || len(theirs) != 1 {
+				b.Errorf("%d numbers are claimed, and the other's by %v", n, theirs)
+			}
+		})
+		b.expect(state.Accepted, upsert("7", 2, 2, `{"contatos":[1]}`))
+		b.expect(state.Accepted, deletion("7", 3, 3))
+		b.expect(state.Forgotten, upsert("1", 2, 2, `{}`))
+	}},
 }

@@ -125,7 +125,7 @@ var exportRules = []rule{
 	{"a long export is read in small changes", func(b *bench) {
 		b.update(func(tx state.Tx) {
 			for i := range 1200 {
-				state.SetConsent(tx, contact.Identity(fmt.Sprint("phone:558499000", 1000+i)), "wa", true, 5)
+				state.SetConsent(tx, contact.Identity(fmt.Sprint("phone:558499000", 1000+i)), "wa", arrived(true, 5))
 			}
 		})
 		var out bytes.Buffer

@@ -73,7 +73,7 @@ func (m *links) run() {
 			id, origin := urns.Draw(t, "urn").Identity(), rapid.SampledFrom([]string{"crm", "loja"}).Draw(t, "origin")
 			e := state.ConsentEntry{Out: rapid.Bool().Draw(t, "out"), At: rapid.Int64Range(1, 9).Draw(t, "at")}
 			had, said := m.refused[id][origin]
-			m.update(func(tx state.Tx) { state.SetConsent(tx, id, origin, e.Out, e.At) })
+			m.update(func(tx state.Tx) { state.SetConsent(tx, id, origin, e) })
 			if said && e.At < had.At || !said && !e.Out {
 				return
 			}
@@ -89,7 +89,9 @@ func (m *links) run() {
 				state.Persons.Put(tx, p, state.Person{Targets: []string{"weni", "omni"}}) // somebody new
 			})
 			maps.DeleteFunc(m.owner, func(_ state.At, o state.PersonID) bool { return o == p })
-			delete(m.refused, id)
+			if !m.borne(id) {
+				delete(m.refused, id)
+			}
 			m.erased[id] = true
 		},
 		"restart": func(t *rapid.T) {
@@ -99,6 +101,16 @@ func (m *links) run() {
 		},
 		"": func(t *rapid.T) { m.view(func(tx state.Tx) { m.compare(t, tx) }) },
 	})
+}
+
+// borne reports whether somebody's contact bears an identity.
+func (m *links) borne(id contact.Identity) bool {
+	for at, ids := range m.shown {
+		if m.owner[at] != 0 && slices.Contains(ids, id) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *links) set(target string, p state.PersonID, id string) {

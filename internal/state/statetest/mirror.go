@@ -203,5 +203,3 @@ var mirrorRules = []rule{
 		})
 	}},
 }
-
-func ptr[T any](v T) *T { return new(v) }

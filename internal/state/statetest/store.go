@@ -127,7 +127,7 @@ var storeRules = []rule{
 				return nil
 			})
 			if (i%4 == 0) != errors.Is(err, boom) {
-				return fmt.Errorf("change %d: %v", i, err)
+				return fmt.Errorf("change %d: %w", i, err)
 			}
 			return nil
 		})

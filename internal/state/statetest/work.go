@@ -190,6 +190,31 @@ var workRules = []rule{
 			b.Errorf("nothing is wanted any more: %+v", l)
 		}
 	}},
+	{"what a person said is told while the rest is kept back", func(b *bench) {
+		tell := func() { b.link(at(1), func(tx state.Tx, l *state.Link) { state.Tell(tx, at(1), l, b.now) }) }
+		b.link(at(1), func(tx state.Tx, l *state.Link) { state.SetContact(tx, at(1), l, "c1") })
+		b.hold(1, "run 1")
+		tell()
+		tell()
+		b.hold(1, "run 2") // a newer run takes over
+		b.reopen()
+		if l := b.link(at(1), nil); !l.Will || l.Hold != "run 2" || len(b.deliverable(state.LaneConsent)) != 1 || len(b.held("run 2")) != 1 || len(b.held("run 1")) != 0 {
+			b.Errorf("to be told: %+v", l)
+		}
+		b.link(at(1), func(tx state.Tx, l *state.Link) { state.Told(tx, at(1), l) })
+		if l := b.link(at(1), nil); l.Will || l.Due != 0 || l.Hold != "run 2" || len(b.deliverable(state.LaneConsent)) != 0 || len(b.held("run 2")) != 1 {
+			b.Errorf("told: %+v", l)
+		}
+		tell()
+		b.schedule(1, state.LaneBulk, b.now.Add(time.Hour)) // the run is let go
+		if l := b.link(at(1), nil); l.Will || l.Hold != "" || len(b.deliverable(state.LaneConsent)) != 1 || len(b.held("run 2")) != 0 {
+			b.Errorf("let go: %+v", l)
+		}
+		b.link(at(1), func(tx state.Tx, l *state.Link) { state.Told(tx, at(1), l) }) // by a delivery that had begun before
+		if len(b.deliverable(state.LaneConsent)) != 1 {
+			b.Error("what was let go is forgotten")
+		}
+	}},
 	{"a contact is one person's", func(b *bench) {
 		owner := func(id string) (p state.PersonID) {
 			b.view(func(tx state.Tx) { p = state.PersonAt(tx, "weni", id) })
