@@ -140,7 +140,7 @@ func (f *filler) keep(tx state.Tx, a *state.Arrival, c *customer) error {
 	}
 	k := state.LinkKey{Target: "weni", Person: rec.Parts[0].Person}
 	person, _ := state.Persons.Get(tx, k.Person)
-	l := state.Link{Link: contact.Link{Created: true, Base: c.base}, Done: person.Seq, Mapped: rec.Mapped, At: contact.Micros(f.Now)}
+	l := state.Link{Link: contact.Link{Created: true, Base: c.base}, Done: person.Seq, At: contact.Micros(f.Now)}
 	state.SetContact(tx, k, &l, c.seen.ID)
 	if f.Due {
 		l.First = contact.Micros(f.Now)

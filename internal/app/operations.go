@@ -67,7 +67,11 @@ func (a *App) knownLetters(tx state.Tx, f console.DeadFilter) error {
 func (a *App) RetryDead(ctx context.Context, f console.DeadFilter) (int, error) {
 	return a.eachDead(ctx, f, func(tx state.Tx, k state.LinkKey, l *state.Link) {
 		l.Fails, l.Refused, l.Waiting = 0, 0, nil
-		state.Schedule(tx, k, l, state.LaneBulk, a.now())
+		if l.Hold != "" {
+			state.Tell(tx, k, l, a.now()) // that is all of theirs that was tried
+		} else {
+			state.Schedule(tx, k, l, state.LaneBulk, a.now())
+		}
 		state.Links.Put(tx, k, *l)
 	})
 }

@@ -129,7 +129,10 @@ func (c *Conductor) dispatch(ctx context.Context, slots chan struct{}, workers *
 		default:
 			return now.Add(time.Minute) // a worker that ends wakes us
 		}
-		c.take(person)
+		if !c.take(person) {
+			<-slots // somebody else has just reserved them
+			continue
+		}
 		workers.Go(func() {
 			// A delivery that has begun is finished even when ctx ends meanwhile: its outcome must be known.
 			c.deliver(context.WithoutCancel(ctx), person, lane)
@@ -256,15 +259,19 @@ func (c *Conductor) rested(now time.Time) (next time.Time) {
 	return next
 }
 
-func (c *Conductor) take(p state.PersonID) {
+// take reserves a person for a delivery that begins.
+func (c *Conductor) take(p state.PersonID) bool {
+	if !c.reserve(p) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy[p] = true
 	c.lot.forget(p)
 	c.breaker.start()
+	return true
 }
 
-// reserve keeps anybody from delivering to a person who is not being delivered to; drop ends it.
+// reserve keeps anybody else from delivering to a person; it reports whether nobody is. drop ends it.
 func (c *Conductor) reserve(p state.PersonID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

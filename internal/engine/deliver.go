@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -33,13 +34,13 @@ func (c *Conductor) deliver(ctx context.Context, p state.PersonID, lane state.La
 	ctx = budget.WithLane(ctx, lane)
 	w := work{c: c, j: j, lane: lane, began: began}
 	switch {
-	case j.nameless:
-		if !w.refuseFirst(ctx, nil) {
+	case j.nameless: // a record that cannot be read may refuse: nothing is taken back
+		if !j.optedOut || !w.refuseFirst(ctx, nil) {
 			w.fail(ctx, err)
 		}
 	case w.telling():
 		if !w.refuseFirst(ctx, nil) {
-			w.told(ctx)
+			w.nothingToTell(ctx)
 		}
 	case c.e.opts.DryRun && (j.person.Erase || j.link.Undo != ""):
 		w.hold(ctx, DryRun, "dry run")
@@ -141,11 +142,11 @@ func (w *work) carryOut(ctx context.Context) {
 		w.end(ctx, "unchanged", nil)
 		return
 	}
-	if w.lane == state.LaneBulk && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block && !j.link.Orphan {
+	if w.lane == state.LaneBulk && !w.onlyConsent && j.change.Writes() && j.change.Relabels() && w.c.bulkLabels() && !j.change.Create && !j.change.Block && !j.link.Orphan {
 		w.putOffLabels()
 	}
 	if err := w.write(ctx); err != nil {
-		if !w.hopeless(err) || !w.refuseFirst(ctx, contact.AsError(err)) {
+		if w.wrote || !w.hopeless(err) || !w.refuseFirst(ctx, contact.AsError(err)) {
 			w.fail(ctx, err)
 		}
 		return
@@ -191,15 +192,29 @@ func (w *work) heldBack() (run, why string) {
 // holds the rest back.
 func (w *work) telling() bool { return w.j.link.Will }
 
-// told ends such a delivery when there was nothing to do, or nothing may be done.
-func (w *work) told(ctx context.Context) {
+// told ends such a delivery. Another word that came meanwhile is still due, and so is everything when somebody let the
+// rest go.
+func (w *work) told(tx state.Tx, l *state.Link) {
+	if l.Hold != "" && !w.outdated(tx) {
+		state.Told(tx, w.j.key, l)
+	}
+}
+
+// nothingToTell ends such a delivery when there is nothing to do. Where nothing may be done, it is still to be told when
+// that changes.
+func (w *work) nothingToTell(ctx context.Context) {
 	w.c.skip()
 	if err := w.c.e.store.Update(ctx, func(tx state.Tx) error {
 		l, ok := state.Links.Get(tx, w.j.key)
-		if ok && l.Hold != "" && !w.outdated(tx) {
-			state.Told(tx, w.j.key, &l)
-			state.Links.Put(tx, w.j.key, l)
+		switch {
+		case !ok:
+			return nil
+		case w.c.e.opts.DryRun && l.Hold != "":
+			state.Tell(tx, w.j.key, &l, w.c.e.now().Add(time.Hour))
+		default:
+			w.told(tx, &l)
 		}
+		state.Links.Put(tx, w.j.key, l)
 		return nil
 	}); err != nil {
 		w.c.log.Error("the outcome of a delivery could not be stored; it will be repeated", "person", w.j.key.Person, "error", err)
@@ -221,8 +236,11 @@ func (w *work) refuseFirst(ctx context.Context, why *contact.Error) bool {
 		return true
 	}
 	desired, change := j.desired, j.change
-	j.desired = contact.Desired{Keys: desired.Keys, Policy: desired.Policy}
+	j.desired = contact.Desired{Keys: desired.Keys, Policy: desired.Policy, Leaving: desired.Leaving, Leave: contact.LeaveKeep}
 	w.diff()
+	if why == nil && j.link.Fails > 0 && j.change.Relabels() {
+		w.blockLater()
+	}
 	if err := w.define(ctx); err != nil {
 		w.fail(ctx, err)
 		return true
@@ -234,6 +252,13 @@ func (w *work) refuseFirst(ctx context.Context, why *contact.Error) bool {
 	w.onlyConsent, w.withheld, w.whole = true, why, nil
 	w.carryOut(ctx)
 	return true
+}
+
+// blockLater leaves it to another delivery to block the contact, which may be what fails: the label comes first then.
+func (w *work) blockLater() {
+	ch := &w.j.change
+	ch.Block = false
+	ch.Steps = slices.DeleteFunc(slices.Clone(ch.Steps), func(s contact.Step) bool { return s.Kept == "" && s.Attr == "contact" })
 }
 
 // hopeless reports whether a change was refused in a way that trying again does not mend.
@@ -429,17 +454,22 @@ func (w *work) write(ctx context.Context) error {
 	}
 	if ch.Block {
 		w.decided = "block"
-		if w.c.bulkLabels() {
-			ch.AddLabels, ch.RemoveLabels = nil, nil // blocking empties the labels
-		}
 		j.calls++
-		if err := w.c.target.Block(ctx, j.link.Contact); err != nil {
+		switch err := w.c.target.Block(ctx, j.link.Contact); {
+		case contact.KindOf(err) == contact.Invalid && ch.Relabels() && w.c.bulkLabels():
+			w.withheld = cmp.Or(w.withheld, contact.AsError(err)) // who cannot be blocked is given the label all the same
+			w.blockLater()
+			return nil
+		case err != nil:
+			if w.c.bulkLabels() {
+				ch.AddLabels, ch.RemoveLabels = nil, nil // they were not sent
+			}
 			return err
 		}
 		seen := *j.observed
 		seen.Status, seen.Labels = contact.Blocked, nil
 		w.saw(seen)
-		ch.AddLabels, ch.RemoveLabels = nil, nil
+		ch.AddLabels, ch.RemoveLabels = nil, nil // blocking empties the labels
 	}
 	return nil
 }

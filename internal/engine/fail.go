@@ -149,8 +149,8 @@ func (w *work) gone(ctx context.Context, failure *contact.Error) {
 		if j.desired.Leaving || j.desired.Policy.OnGone == contact.Recreate {
 			l.Gone = false
 		}
-		if w.telling() && l.Hold != "" {
-			state.Told(tx, j.key, &l) // there is nobody left to be told
+		if w.telling() {
+			w.told(tx, &l) // there is no contact left to be told at
 		} else {
 			state.Schedule(tx, j.key, &l, w.lane, c.e.now())
 		}
@@ -238,6 +238,8 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 		l.Waiting = &state.Waiting{Kind: failure.Kind, Message: failure.Error(), At: contact.Micros(now), Seq: j.person.Seq}
 		if w.wrote {
 			w.settle(tx, &l, now)
+		}
+		if w.wrote && !w.onlyConsent {
 			l.Run, l.Expect = "", nil // what is left to do is a part of what was let go
 		}
 		lane, at := w.lane, now.Add(in)
@@ -251,7 +253,7 @@ func (w *work) later(ctx context.Context, failure *contact.Error, fails int, in 
 		}
 		if w.telling() && l.Hold != "" {
 			state.Tell(tx, j.key, &l, at)
-		} else {
+		} else { // it may have been let go meanwhile
 			state.Schedule(tx, j.key, &l, lane, at)
 		}
 		state.Links.Put(tx, j.key, l)

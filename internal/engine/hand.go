@@ -25,7 +25,7 @@ func (e *Engine) View(k state.LinkKey) (v View, ok bool, err error) {
 		return v, false, err
 	}
 	v = View{Link: j.link, Parts: j.parts, Observed: j.observed}
-	if c := e.targets[k.Target]; c != nil && j.wanted && !j.unread && len(j.desired.Blockers) == 0 {
+	if c := e.targets[k.Target]; c != nil && j.wanted && !j.unread && !j.forgotten && len(j.desired.Blockers) == 0 {
 		v.Change = c.compare(j, j.link.Link)
 	}
 	return v, true, nil

@@ -20,12 +20,8 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 	if failure == nil {
 		failure = w.withheld
 	}
-	switch {
-	case outcome != "unchanged" && outcome != "written" || failure == nil:
-	case failure.Kind == contact.Invalid:
-		outcome = "dead"
-	default:
-		outcome = "waiting"
+	if outcome == "unchanged" || outcome == "written" {
+		outcome = outcomeOf(outcome, failure)
 	}
 	err := c.e.store.Update(ctx, func(tx state.Tx) error {
 		l, ok := state.Links.Get(tx, j.key)
@@ -81,6 +77,17 @@ func (w *work) end(ctx context.Context, outcome string, failure *contact.Error) 
 	c.observe(w, outcome, failure)
 }
 
+// outcomeOf is how a delivery that went well ends after all when something of what was wanted is withheld.
+func outcomeOf(well string, withheld *contact.Error) string {
+	switch {
+	case withheld == nil:
+		return well
+	case withheld.Kind == contact.Invalid:
+		return "dead"
+	}
+	return "waiting"
+}
+
 // changed reports whether the contact is another one than was compared, so that it must be compared again: it was
 // written, if only in part, or read anew.
 func (w *work) changed(outcome string) bool {
@@ -90,12 +97,11 @@ func (w *work) changed(outcome string) bool {
 // goOn leaves the rest of a delivery as it was before the refusal was carried out: due, or held back.
 func (w *work) goOn(tx state.Tx, l, was *state.Link, now time.Time) {
 	l.Fails, l.Refused, l.Doubt, l.Waiting = was.Fails, was.Refused, was.Doubt, was.Waiting
-	l.Run, l.Expect, l.Cleared = was.Run, was.Expect, was.Cleared
-	switch {
-	case !w.telling():
+	l.Run, l.Expect, l.Cleared, l.Undo = was.Run, was.Expect, was.Cleared, was.Undo
+	if w.telling() {
+		w.told(tx, l)
+	} else {
 		state.Schedule(tx, w.j.key, l, w.lane, now)
-	case !w.outdated(tx):
-		state.Told(tx, w.j.key, l)
 	}
 }
 
@@ -154,7 +160,6 @@ func (w *work) strand(tx state.Tx) error {
 func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *contact.Error, now time.Time) {
 	c, j := w.c, w.j
 	l.Fails, l.Refused, l.Doubt, l.Waiting = 0, 0, 0, nil
-	l.Mapped = c.e.plan.Hash
 	defer func() { l.Undo, l.Run, l.Expect, l.Cleared = "", "", nil, 0 }()
 	entry := state.Entry{At: contact.Micros(now), What: outcome, Target: c.name, Steps: j.change.Steps, Calls: j.calls, Millis: now.Sub(w.began).Milliseconds()}
 	if w.wrote || outcome == "written" {
@@ -185,7 +190,7 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 // settle stores what was written: the link, the base of the next comparison, the mirror.
 func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 	c, j, ch := w.c, w.j, &w.j.change
-	if l.Run != "" {
+	if l.Run != "" && !w.onlyConsent { // what somebody said is no part of what a run did
 		whole := ch
 		if w.whole != nil {
 			whole = w.whole
@@ -216,7 +221,7 @@ func (w *work) settle(tx state.Tx, l *state.Link, now time.Time) {
 			}
 		}
 	}
-	if l.Undo != "" {
+	if l.Undo != "" && !w.onlyConsent {
 		w.leave(l)
 	} else {
 		w.watchFlips(l, base, now)

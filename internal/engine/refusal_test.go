@@ -249,3 +249,142 @@ func TestRefusalWhileATargetFails(t *testing.T) {
 		}
 	})
 }
+
+// fieldToo says refusals in a field as well.
+var fieldToo = strings.Replace(lab.Mapping, "opt_out: {label: Opt-out}", "opt_out: {label: Opt-out, field: recusa}", 1)
+
+// TestRefusalOutlivesItsRecord: somebody refused messages, and their record was merged into another with another number.
+// When the merged record was forgotten after ninety days, the refusal was forgotten with it.
+func TestRefusalOutlivesItsRecord(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
+		h.put("crm", 1, "Ana Prado", anaFone, nil)
+		h.put("crm", 2, "Ana Prado", "84 98000-0002", nil)
+		h.consent(contact.OptOut, whatsapp, anaID)
+		h.says(contact.Event{Kind: contact.Merge, Key: contact.Key{Source: "crm", ID: "1"}, Into: contact.Key{Source: "crm", ID: "2"}, Version: contact.Version{Event: h.Now().UnixMicro()}})
+		h.Pass(91 * 24 * time.Hour)
+		h.must(state.Prune(context.Background(), h.Store, h.Now()))
+		h.put("crm", 2, "Ana Prado", "84 98000-0002", lab.Row{"cidade": "Natal"})
+		c, _ := h.Weni.Contact(number(2))
+		if all := h.Weni.Contacts(); !slices.Contains(c.Groups, "Opt-out") || c.Fields["cidade"] != "Natal" {
+			t.Errorf("contacts: %+v", all)
+		}
+	})
+}
+
+// TestPlanForgetsNoRefusal: somebody in a plan refused messages while the target failed, and the next plan found that their
+// record could not be read any more. With the change that it dropped went the refusal that was still to be told.
+func TestPlanForgetsNoRefusal(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty}, func(h *hours) {
+		h.put("crm", 1, "Ana Prado", anaFone, nil)
+		h.Books["crm"].Edit(1, func(r lab.Row) { r["cidade"] = "Natal" })
+		h.plan("crm")
+		_, err := h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Action: sandbox.FaultStatus, Status: 503})
+		h.must(err)
+		_, err = h.Send(state.LaneLive, stop(anaID))
+		h.must(err)
+		time.Sleep(5 * time.Minute)
+		h.Books["crm"].Edit(1, func(r lab.Row) { r["recusou"] = "talvez" })
+		_, err = h.Runner.Run(context.Background(), reconcile.Ask{Source: "crm", Kind: "full", Hold: true})
+		h.must(err)
+		h.Weni.Control.ClearFaults()
+		h.must(h.Settle(2 * time.Hour))
+		h.wantGroups(anaURN, "Clientes", "Opt-out")
+	})
+}
+
+// TestRefusalWhileAnUndoWaits: an undo waited for somebody's word, and one of its people refused messages, consented, and
+// refused again. The undo no longer took anything of theirs back, and the second refusal did not reach the field.
+func TestRefusalWhileAnUndoWaits(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty, Mapping: fieldToo}, func(h *hours) {
+		h.put("crm", 1, "Ana Prado", anaFone, nil)
+		h.Books["crm"].Edit(1, func(r lab.Row) { r["cidade"] = "Natal" })
+		run, err := h.Reconcile("crm", "full")
+		h.must(err)
+		h.must(h.Settle(time.Hour))
+		undo, err := h.Runner.Undo(context.Background(), run.ID)
+		h.must(err)
+		for _, kind := range []contact.EventKind{contact.OptOut, contact.OptIn, contact.OptOut} {
+			h.consent(kind, whatsapp, anaID)
+			if c, _ := h.Weni.Contact(anaURN); (c.Fields["recusa"] == contact.OptedOutValue) != (kind == contact.OptOut) || c.Fields["cidade"] != "Natal" {
+				t.Errorf("after %s: %v", kind, c.Fields)
+			}
+		}
+		h.apply(undo.ID)
+		if c, _ := h.Weni.Contact(anaURN); c.Fields["cidade"] != "" || c.Fields["recusa"] != contact.OptedOutValue || !slices.Contains(c.Groups, "Opt-out") {
+			t.Errorf("after the undo: %v %v", c.Groups, c.Fields)
+		}
+	})
+}
+
+// TestWholeRefusalInARun: a run found somebody who had refused, and whose name the target did not take. The field of the
+// refusal was written, and its label put off for a delivery that never came.
+func TestWholeRefusalInARun(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty, Mapping: fieldToo}, func(h *hours) {
+		_, err := h.Weni.AddContact(rapidpro.NewContact{Name: "ana", URNs: []string{anaURN}})
+		h.must(err)
+		_, err = h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Path: "/api/v2/contacts.json", Body: "Veneno", Action: sandbox.FaultStatus, Status: 400,
+			ContentType: "application/json", Response: `{"name":["Null characters are not allowed."]}`})
+		h.must(err)
+		h.Books["crm"].Put(1, lab.Row{"nome": "Veneno", "fone": anaFone, "recusou": true})
+		_, err = h.Reconcile("crm", "full")
+		h.must(err)
+		h.must(h.Settle(time.Hour))
+		if c, _ := h.Weni.Contact(anaURN); !slices.Equal(c.Groups, []string{"Opt-out"}) || c.Fields["recusa"] != contact.OptedOutValue {
+			t.Errorf("her contact: %v %v", c.Groups, c.Fields)
+		}
+	})
+}
+
+// TestRefusalInsideARunThatMoved: a plan was let go, somebody edited the contact before it was carried out, and the person
+// refused. The first half of the refusal passed, the second did not, and then the edit was written over unseen.
+func TestRefusalInsideARunThatMoved(t *testing.T) {
+	simulate(t, lab.Options{PerHour: lab.Plenty, Mapping: fieldToo}, func(h *hours) {
+		h.put("crm", 1, "Ana Prado", anaFone, nil)
+		h.Books["crm"].Edit(1, func(r lab.Row) { r["cidade"] = "Natal" })
+		run := h.plan("crm")
+		h.must(h.Weni.Edit(anaURN, rapidpro.Edit{Fields: map[string]string{"cidade": "Recife"}}))
+		h.refresh()
+		_, err := h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Action: sandbox.FaultStatus, Status: 503})
+		h.must(err)
+		_, err = h.Send(state.LaneLive, stop(anaID))
+		h.must(err)
+		time.Sleep(time.Minute)
+		_, err = h.Engine.Release(context.Background(), run.ID, nil, 0)
+		h.must(err)
+		h.Weni.Control.ClearFaults()
+		_, err = h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Path: "/api/v2/contact_actions.json", Times: 1, Action: sandbox.FaultStatus, Status: 503})
+		h.must(err)
+		time.Sleep(3 * time.Hour)
+		n, err := h.Engine.HeldPeople(run.ID, nil)
+		h.must(err)
+		if c, _ := h.Weni.Contact(anaURN); c.Fields["cidade"] != "Recife" || !slices.Contains(c.Groups, "Opt-out") || n != 1 {
+			t.Errorf("%v %v, %d held", c.Groups, c.Fields, n)
+		}
+	})
+}
+
+// TestRefusalWhereBlockingIsRefused: refusals were to give a label and to block, and the target did not block. The label was
+// not given either.
+func TestRefusalWhereBlockingIsRefused(t *testing.T) {
+	for name, status := range map[string]int{"invalid": 400, "rejected": 500} {
+		t.Run(name, func(t *testing.T) {
+			mapping := strings.Replace(lab.Mapping, "opt_out: {label: Opt-out}", "opt_out: {label: Opt-out, block: true}", 1)
+			simulate(t, lab.Options{PerHour: lab.Plenty, Mapping: mapping}, func(h *hours) {
+				h.put("crm", 1, "Ana Prado", anaFone, nil)
+				_, err := h.Weni.Control.AddFault(sandbox.Fault{Method: "POST", Path: "/api/v2/contact_actions.json", Body: `"block"`, Action: sandbox.FaultStatus, Status: status,
+					ContentType: "application/json", Response: `{"non_field_errors":["refused"]}`})
+				h.must(err)
+				_, err = h.Send(state.LaneLive, stop(anaID))
+				h.must(err)
+				for range 8 { // others live on meanwhile
+					time.Sleep(time.Hour)
+					h.live(7)
+				}
+				h.wantGroups(anaURN, "Clientes", "Opt-out")
+				if n := h.dead(); n != 1 {
+					t.Errorf("%d dead letters", n)
+				}
+			})
+		})
+	}
+}

@@ -262,19 +262,14 @@ func (p *planner) some(ctx context.Context, keys []state.HoldKey) error {
 				moved = append(moved, Planned{w.j.key, h})
 			}
 			if w.j.change.Empty() {
-				outcome := "unchanged"
-				if failures[i] != nil {
-					outcome = "waiting"
-					if failures[i].Kind == contact.Invalid {
-						outcome = "dead"
-					}
-				}
-				seq := w.j.person.Seq
+				will, seq := l.Will, w.j.person.Seq
 				if l.Undo != "" {
 					seq = l.Done
 				}
-				w.record(tx, &l, outcome, failures[i], now)
-				state.Finish(tx, w.j.key, &l, seq, now)
+				w.record(tx, &l, outcomeOf("unchanged", failures[i]), failures[i], now)
+				if state.Finish(tx, w.j.key, &l, seq, now); will {
+					state.Tell(tx, w.j.key, &l, now) // what they said about being written to was no part of the plan
+				}
 				state.Links.Put(tx, w.j.key, l)
 				continue
 			}

@@ -212,6 +212,16 @@ func Carry(tx Tx, k contact.Key, p *RecordPart) {
 	}
 }
 
+// bequeath leaves what was carried along for a part to another of its person, whose own record goes.
+func bequeath(tx Tx, k contact.Key, p *RecordPart) {
+	for _, other := range partsOf(tx, p.Person) {
+		if other.key != k {
+			spread(tx, p.identity(k), other.identity(other.key))
+			return
+		}
+	}
+}
+
 // SpokenUnder are the identities under which the will of a person is kept, as far as their records were mapped: the
 // numbers that they give, and what was carried along from those that they gave before.
 func SpokenUnder(tx Tx, p PersonID) (ids []contact.Identity) {

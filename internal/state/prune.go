@@ -134,6 +134,9 @@ func dropTombstone(tx Tx, k contact.Key, r Record) {
 	if slices.ContainsFunc(r.Parts, func(part RecordPart) bool { return awaited(tx, part.Person) }) {
 		return
 	}
+	for i := range r.Parts {
+		bequeath(tx, k, &r.Parts[i])
+	}
 	DropRecord(tx, k, &r)
 	for _, part := range r.Parts {
 		leavePerson(tx, part.Person, k)

@@ -128,9 +128,8 @@ type Link struct {
 	// deleted it, by an undo, and makes none until the source says something else.
 	Gone      bool `json:"gone,omitempty"`
 	TakenBack bool `json:"taken_back,omitempty"`
-	// Done is the person's Seq that was last delivered, and Mapped the mapping it was delivered under.
-	Done   uint64 `json:"done,omitempty"`
-	Mapped string `json:"mapped,omitempty"`
+	// Done is the person's Seq that was last delivered.
+	Done uint64 `json:"done,omitempty"`
 	// At is when something was last written.
 	At int64 `json:"at,omitempty"`
 	// Due is when the next delivery is due, 0 when none is.
