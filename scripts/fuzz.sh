@@ -15,11 +15,20 @@ if [ $# -eq 0 ]; then
 	set -- $(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u)
 fi
 
+# Each package is compiled once, and each target is a run of that program in the folder of the package.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
 one='
 set -eu
-seconds=$1 package=$2 failed=0
-for target in $(go test -list "^Fuzz" "$package" | grep "^Fuzz"); do
-	if said=$(go test -run "^$" -fuzz "^$target\$" -fuzztime "${seconds}s" -fuzzminimizetime 20x -parallel 1 -timeout "$((seconds * 2 + 300))s" "$package" 2>&1); then
+seconds=$1 work=$2 package=$3 failed=0
+name=$(go list "$package")
+bin=$work/$(echo "$name" | tr / -).test
+go test -c -fuzz . -o "$bin" "$package"
+cd "$package"
+for target in $("$bin" -test.list "^Fuzz" | grep "^Fuzz"); do
+	if said=$("$bin" -test.run "^$" -test.fuzz "^$target\$" -test.fuzztime "${seconds}s" -test.fuzzminimizetime 20x -test.fuzzcachedir "$(go env GOCACHE)/fuzz/$name" \
+		-test.parallel 1 -test.timeout "$((seconds * 2 + 300))s" 2>&1); then
 		printf "ok    %-32s %-36s %s\n" "$package" "$target" "$(printf "%s\n" "$said" | sed -n "s/.*execs: \([0-9]*\).*/\1 runs/p" | tail -1)"
 	else
 		printf "FAIL  %-32s %s\n%s\n" "$package" "$target" "$said"
@@ -28,4 +37,4 @@ for target in $(go test -list "^Fuzz" "$package" | grep "^Fuzz"); do
 done
 exit $failed'
 
-printf '%s\n' "$@" | xargs -P 2 -I '{}' sh -c "$one" fuzz "$seconds" '{}'
+printf '%s\n' "$@" | xargs -P 2 -I '{}' sh -c "$one" fuzz "$seconds" "$work" '{}'

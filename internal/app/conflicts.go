@@ -57,13 +57,7 @@ func (a *App) ResolveConflict(ctx context.Context, id string) (console.Resolved,
 		return console.Resolved{}, err
 	}
 	a.wakeTargets()
-	if !a.serving.Load() {
-		err = a.deliverAll(ctx, g)
-	}
-	if err != nil {
-		return console.Resolved{}, err
-	}
-	looked, why, err := a.lookedAt(ctx, links)
+	looked, why, err := a.lookedAt(ctx, g, links)
 	if err != nil {
 		return console.Resolved{}, err
 	}
@@ -89,15 +83,23 @@ func (a *App) ResolveConflict(ctx context.Context, id string) (console.Resolved,
 }
 
 // lookedAt waits until people have been compared with their targets, and says what conflict they ended in.
-func (a *App) lookedAt(ctx context.Context, links []state.LinkKey) (done bool, why string, err error) {
+func (a *App) lookedAt(ctx context.Context, g *generation, links []state.LinkKey) (done bool, why string, err error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for until := time.Now().Add(lookFor); ; {
+		if !a.serving.Load() {
+			if err := a.deliverAll(ctx, g); err != nil {
+				return false, "", err
+			}
+		}
 		done, why = true, ""
+		putOff := false
 		if err := a.store.View(func(tx state.Tx) error {
 			for _, k := range links {
 				l, _ := state.Links.Get(tx, k)
-				done = done && (l.Due == 0 || l.Due > contact.Micros(a.now()))
+				done = done && l.Due == 0 && l.Hold == "" // a run that holds them may still be comparing them
+				// Whoever waits a moment for something else, as for the contacts to be read, is looked at after that.
+				putOff = putOff || l.Due > contact.Micros(a.now().Add(lookFor))
 				if l.Waiting != nil && l.Waiting.Kind == contact.Conflict {
 					why = l.Waiting.Message
 				}
@@ -109,7 +111,7 @@ func (a *App) lookedAt(ctx context.Context, links []state.LinkKey) (done bool, w
 		if done {
 			return true, why, nil
 		}
-		if !a.serving.Load() || time.Now().After(until) {
+		if putOff || time.Now().After(until) {
 			return false, "", nil
 		}
 		select {

@@ -38,6 +38,10 @@ func (e *Engine) Recheck(tx state.Tx, k contact.Key) {
 		return
 	}
 	for _, p := range rec.Parts {
+		if who, ok := state.Persons.Get(tx, p.Person); ok {
+			who.Seq++ // a plan that is just being made has not looked at this
+			state.Persons.Put(tx, p.Person, who)
+		}
 		recheck(tx, p.Person, contact.Micros(e.now()))
 	}
 }

@@ -167,6 +167,9 @@ func (w *work) record(tx state.Tx, l *state.Link, outcome string, failure *conta
 		w.forgive(l)
 		w.settle(tx, l, now)
 	}
+	if (outcome == "written" || outcome == "unchanged") && l.Undo == "" && !w.onlyConsent {
+		state.Dead.Delete(tx, j.key) // what was refused while the rest was held has been written with it
+	}
 	switch outcome {
 	case "dead":
 		letter := state.DeadLetter{Target: c.name, Person: j.key.Person, Records: j.person.Records, Kind: failure.Kind, Message: failure.Error(), At: entry.At, Seq: j.person.Seq, Calls: j.calls}
