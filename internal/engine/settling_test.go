@@ -153,7 +153,7 @@ func TestOnePoisonedContactAmongManyLabels(t *testing.T) {
 				with++
 			}
 		}
-		if n := h.Calls().Labels; with != 99 || h.dead() != 1 || n > 25 {
+		if n := h.Calls().Labels; with != 99 || h.dead() != 1 || n > 40 { // 19 as a rule, 34 when the hundred come in two calls
 			t.Errorf("%d of 99 have the label, %d dead letters, %d label calls", with, h.dead(), n)
 		}
 	})
