@@ -33,8 +33,9 @@ var verdicts = []verdict{
 	// A run that is refused ends, and says why; what passes by itself it waits out.
 	{regexp.MustCompile(`^(4[01]|200 with (null|{}|\[\])|204|next is|the same cursor|cursors|always)`), []string{crm, list}, []string{nextRun, byItself}},
 	{regexp.MustCompile(``), []string{mirror}, []string{nextRun, byItself}},
-	// Who refuses a notice is not told it again; the next one is sent.
-	{regexp.MustCompile(`^4(0|1)`), []string{operator}, []string{"next notice"}},
+	// Who refuses a notice is not told it again; the next one is sent. A page that says 404 may be that of a server which is
+	// just being replaced.
+	{regexp.MustCompile(`^4(0[0135]|09|1)`), []string{operator}, []string{"next notice"}},
 }
 
 // words are what syncer must have said of a fault: in status, in explain, of a run, of a dead letter or in the log. A
