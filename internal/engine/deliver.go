@@ -239,7 +239,7 @@ func (w *work) refuseFirst(ctx context.Context, why *contact.Error) bool {
 	j.desired = contact.Desired{Keys: desired.Keys, Policy: desired.Policy, Leaving: desired.Leaving, Leave: contact.LeaveKeep}
 	w.diff()
 	if why == nil && j.link.Fails > 0 && j.change.Relabels() {
-		w.blockLater()
+		w.leaveUnblocked() // that may be what fails: the label comes first, and another delivery blocks
 	}
 	if err := w.define(ctx); err != nil {
 		w.fail(ctx, err)
@@ -254,8 +254,8 @@ func (w *work) refuseFirst(ctx context.Context, why *contact.Error) bool {
 	return true
 }
 
-// blockLater leaves it to another delivery to block the contact, which may be what fails: the label comes first then.
-func (w *work) blockLater() {
+// leaveUnblocked takes the blocking of the contact out of the change.
+func (w *work) leaveUnblocked() {
 	ch := &w.j.change
 	ch.Block = false
 	ch.Steps = slices.DeleteFunc(slices.Clone(ch.Steps), func(s contact.Step) bool { return s.Kept == "" && s.Attr == "contact" })
@@ -328,8 +328,8 @@ func (w *work) get(ctx context.Context) error {
 
 func (w *work) diff() { w.j.change = w.c.compare(w.j, w.j.link.Link) }
 
-// lookAgain makes out the change, and makes sure that a value which is written only because of what stood there is not written over something
-// newer: that was seen a moment ago, or is read now.
+// lookAgain makes out the change, and makes sure that a value which is written only because of what stood there is not
+// written over something newer: that was seen a moment ago, or is read now.
 func (w *work) lookAgain(ctx context.Context) error {
 	j, c := w.j, w.c
 	w.diff()
@@ -458,7 +458,7 @@ func (w *work) write(ctx context.Context) error {
 		switch err := w.c.target.Block(ctx, j.link.Contact); {
 		case contact.KindOf(err) == contact.Invalid && ch.Relabels() && w.c.bulkLabels():
 			w.withheld = cmp.Or(w.withheld, contact.AsError(err)) // who cannot be blocked is given the label all the same
-			w.blockLater()
+			w.leaveUnblocked()
 			return nil
 		case err != nil:
 			if w.c.bulkLabels() {

@@ -46,30 +46,31 @@ func (r *rig) brokenOff(ask reconcile.Ask) (id string) {
 	return run.ID
 }
 
+// editedRig has 20 people who are in order, but for one whose name somebody changed at the target.
+func editedRig(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, 20)
+	r.run(reconcile.Full, true)
+	r.settle()
+	name := "Editada à mão"
+	if err := r.weni.Edit("whatsapp:5584990000003", rapidpro.Edit{Name: &name}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // TestResumedRunIsWhatWasAskedFor: a run went on after a restart, but without what had been asked of it: what was to be
 // shown first was written, and who had wanted to begin with a few wrote to everybody.
 func TestResumedRunIsWhatWasAskedFor(t *testing.T) {
 	t.Run("a plan stays a plan", func(t *testing.T) {
-		r := newRig(t, 20)
-		r.run(reconcile.Full, true)
-		r.settle()
-		name := "Editada à mão"
-		if err := r.weni.Edit("whatsapp:5584990000003", rapidpro.Edit{Name: &name}); err != nil {
-			t.Fatal(err)
-		}
+		r := editedRig(t)
 		id := r.brokenOff(reconcile.Ask{Source: "crm", Kind: reconcile.Replay, Hold: true})
 		if run := r.scheduled(id, engine.RunHeld); run.Held != 1 || writes(r.settle()) != 0 {
 			t.Errorf("run: %+v", run)
 		}
 	})
 	t.Run("also when it is too old to go on", func(t *testing.T) {
-		r := newRig(t, 20)
-		r.run(reconcile.Full, true)
-		r.settle()
-		name := "Editada à mão"
-		if err := r.weni.Edit("whatsapp:5584990000003", rapidpro.Edit{Name: &name}); err != nil {
-			t.Fatal(err)
-		}
+		r := editedRig(t)
 		r.brokenOff(reconcile.Ask{Source: "crm", Kind: reconcile.Replay, Hold: true})
 		r.runner.Now = func() time.Time { return time.Now().Add(48 * time.Hour) }
 		if run := r.run(reconcile.Replay, false); run.State != engine.RunHeld || run.Held != 1 || writes(r.settle()) != 0 {
